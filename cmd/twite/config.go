@@ -1,0 +1,191 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"twite/handlers"
+)
+
+// Config is everything an owner may set, checked.
+type Config struct {
+	DatabaseURL string
+	Addr        string // host:port to listen on
+	LogLevel    slog.Level
+	LogJSON     bool
+	Site        handlers.Config
+}
+
+// A setting is one line of the configuration: a flag, an environment variable, a default.
+type setting struct {
+	flag, env, fallback, help string
+	apply                     func(c *Config, value string) error
+}
+
+// databaseSetting is the one that all commands share which touch the database.
+func databaseSetting() setting {
+	return setting{"database-url", "DATABASE_URL", "sqlite:twite.db", "sqlite:FILE, or postgres://USER:PASSWORD@HOST/NAME",
+		func(c *Config, v string) error { c.DatabaseURL = v; return nil }}
+}
+
+func addrSetting() setting {
+	return setting{"addr", "TWITE_ADDR", "127.0.0.1:8080", "host:port to listen on", (*Config).setAddr}
+}
+
+// serveSettings are all of them, in the order in which help and README show them. The address comes before the base
+// URL, whose default it is.
+func serveSettings() []setting {
+	return []setting{
+		databaseSetting(),
+		addrSetting(),
+		{"base-url", "TWITE_BASE_URL", "", "where people reach the site, like https://twite.example; default: from the address", (*Config).setBaseURL},
+		{"registration", "TWITE_REGISTRATION", "open", "who may register: open or closed", (*Config).setRegistration},
+		{"public", "TWITE_PUBLIC", "true", "whether strangers may read: true or false", func(c *Config, v string) (err error) {
+			c.Site.Public, err = parseBool(v)
+			return err
+		}},
+		{"trusted-proxies", "TWITE_TRUSTED_PROXIES", "", "addresses or CIDR ranges of proxies whose X-Forwarded-For counts, separated by commas", (*Config).setProxies},
+		{"session-idle", "TWITE_SESSION_IDLE", "2h", "how long a session lasts unused, if it is not remembered", durationSetting(func(c *Config) *time.Duration { return &c.Site.SessionIdle })},
+		{"session-lifetime", "TWITE_SESSION_LIFETIME", "24h", "how long a session lasts at the most", durationSetting(func(c *Config) *time.Duration { return &c.Site.SessionLifetime })},
+		{"remember-lifetime", "TWITE_REMEMBER_LIFETIME", "720h", "how long a remembered session lasts", durationSetting(func(c *Config) *time.Duration { return &c.Site.RememberLifetime })},
+		{"limit-signin", "TWITE_LIMIT_SIGNIN", "10/5m", "failed sign-ins by address, and by account", limitSetting(func(c *Config) *handlers.Limit { return &c.Site.Limits.SignIn })},
+		{"limit-register", "TWITE_LIMIT_REGISTER", "30/1h", "registrations by address", limitSetting(func(c *Config) *handlers.Limit { return &c.Site.Limits.Register })},
+		{"limit-check", "TWITE_LIMIT_CHECK", "120/1m", "live checks of the register form by address", limitSetting(func(c *Config) *handlers.Limit { return &c.Site.Limits.Check })},
+		{"limit-post", "TWITE_LIMIT_POST", "60/10m", "posts and edits by member", limitSetting(func(c *Config) *handlers.Limit { return &c.Site.Limits.Post })},
+		{"log-level", "TWITE_LOG_LEVEL", "info", "debug, info, warn or error", func(c *Config, v string) error {
+			if c.LogLevel.UnmarshalText([]byte(v)) != nil {
+				return errors.New("must be debug, info, warn or error")
+			}
+			return nil
+		}},
+		{"log-format", "TWITE_LOG_FORMAT", "text", "text or json", (*Config).setLogFormat},
+	}
+}
+
+// readConfig declares the settings as flags, reads flags over environment over defaults, and checks every value. want
+// is the number of arguments besides flags, which are returned.
+func readConfig(env environment, flags *flag.FlagSet, settings []setting, args []string, want int) (Config, []string, error) {
+	values := make([]*string, len(settings))
+	for i, s := range settings {
+		values[i] = flags.String(s.flag, "", fmt.Sprintf("%s (%s, default %q)", s.help, s.env, s.fallback))
+	}
+	words, err := parse(flags, args, want)
+	if err != nil {
+		return Config{}, nil, err
+	}
+	var c Config
+	for i, s := range settings {
+		value, source := *values[i], "--"+s.flag
+		if value == "" {
+			value, source = env.getenv(s.env), s.env
+		}
+		if value == "" {
+			value = s.fallback
+		}
+		if err := s.apply(&c, value); err != nil {
+			return Config{}, nil, usageError{fmt.Sprintf("%s: %v", source, err)}
+		}
+	}
+	return c, words, nil
+}
+
+func (c *Config) setAddr(value string) error {
+	_, port, err := net.SplitHostPort(value)
+	if err != nil {
+		return errors.New("must be host:port, like 127.0.0.1:8080 or :8080")
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return errors.New("the port must be a number from 0 to 65535")
+	}
+	c.Addr = value
+	return nil
+}
+
+func (c *Config) setBaseURL(value string) error {
+	if value == "" {
+		value = "http://" + localAddr(c.Addr)
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return errors.New("must be http:// or https:// and a host, without a path, like https://twite.example")
+	}
+	c.Site.BaseURL = &url.URL{Scheme: u.Scheme, Host: u.Host}
+	return nil
+}
+
+// localAddr is where a server that listens on addr can be reached from its own machine.
+func localAddr(addr string) string {
+	host, port, _ := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+func (c *Config) setRegistration(value string) error {
+	if value != "open" && value != "closed" {
+		return errors.New("must be open or closed")
+	}
+	c.Site.SignUp = value == "open"
+	return nil
+}
+
+func (c *Config) setProxies(value string) error {
+	for item := range strings.SplitSeq(value, ",") {
+		item = strings.TrimSpace(item)
+		if item == "" {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(item)
+		if addr, addrErr := netip.ParseAddr(item); addrErr == nil {
+			prefix, err = addr.Prefix(addr.BitLen())
+		}
+		if err != nil {
+			return fmt.Errorf("%q is no address or range like 10.0.0.1 or 10.0.0.0/8", item)
+		}
+		c.Site.TrustedProxies = append(c.Site.TrustedProxies, prefix.String())
+	}
+	return nil
+}
+
+func (c *Config) setLogFormat(value string) error {
+	if value != "text" && value != "json" {
+		return errors.New("must be text or json")
+	}
+	c.LogJSON = value == "json"
+	return nil
+}
+
+func parseBool(value string) (bool, error) {
+	b, err := strconv.ParseBool(value)
+	if err != nil {
+		return false, errors.New("must be true or false")
+	}
+	return b, nil
+}
+
+func durationSetting(field func(*Config) *time.Duration) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		d, err := time.ParseDuration(value)
+		if err != nil || d <= 0 {
+			return errors.New("must be a time above zero, like 90s, 15m or 24h")
+		}
+		*field(c) = d
+		return nil
+	}
+}
+
+func limitSetting(field func(*Config) *handlers.Limit) func(*Config, string) error {
+	return func(c *Config, value string) (err error) {
+		*field(c), err = handlers.ParseLimit(value)
+		return err
+	}
+}

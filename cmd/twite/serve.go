@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"twite"
+	"twite/handlers"
+	"twite/models"
+)
+
+// Limits on clients that are slow, silent or large.
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 30 * time.Second
+	writeTimeout      = 60 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 32 << 10
+	shutdownTimeout   = 15 * time.Second // for requests in flight
+	purgeInterval     = time.Hour
+)
+
+// serve runs the site until it is told to stop.
+func serve(ctx context.Context, env environment, args []string) error {
+	config, _, err := readConfig(env, newFlags(env, "serve"), serveSettings(), args, 0)
+	if err != nil {
+		return err
+	}
+	log := newLogger(env.stdout, config)
+	db, err := openDatabase(ctx, config.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := db.Migrate(ctx); err != nil {
+		return err
+	}
+	site, err := handlers.New(config.Site, db, twite.Assets(), log)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", config.Addr)
+	if err != nil {
+		return fmt.Errorf("cannot listen: %w: is another server running there? Choose another address with --addr", err)
+	}
+	log.Info("Twite is serving", "url", config.Site.BaseURL.String(), "addr", listener.Addr().String(), "version", versionText())
+	go purgeSessions(ctx, site.Store(), log)
+	return serveUntilDone(ctx, listener, site, log)
+}
+
+// serveUntilDone answers requests until ctx ends, and lets those in flight finish.
+func serveUntilDone(ctx context.Context, listener net.Listener, site http.Handler, log *slog.Logger) error {
+	server := &http.Server{
+		Handler: site, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // broken connections: noise but for those who look for it
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("stopping: requests in flight finish first")
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(stopCtx); err != nil {
+		return fmt.Errorf("some requests did not finish within %s: %w", shutdownTimeout, err)
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// purgeSessions tidies up now and then until ctx ends.
+func purgeSessions(ctx context.Context, store *models.SessionStore, log *slog.Logger) {
+	ticker := time.NewTicker(purgeInterval)
+	defer ticker.Stop()
+	for {
+		if n, err := store.Purge(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("old sessions not removed", "error", err)
+		} else if n > 0 {
+			log.Info("old sessions removed", "count", n)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func newLogger(w io.Writer, c Config) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.LogLevel, ReplaceAttr: utc}
+	if c.LogJSON {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// utc has log lines of all machines sort together.
+func utc(_ []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey {
+		a.Value = slog.TimeValue(a.Value.Time().UTC())
+	}
+	return a
+}
+
+// openDatabase opens the database with the rules for passwords.
+func openDatabase(ctx context.Context, url string) (*models.DB, error) {
+	passwords, err := loadPasswords(twite.Assets())
+	if err != nil {
+		return nil, err
+	}
+	db, err := models.Open(ctx, url)
+	if err != nil {
+		return nil, fmt.Errorf("%w: check DATABASE_URL", err)
+	}
+	db.Passwords = passwords
+	return db, nil
+}
+
+func loadPasswords(assets fs.FS) (*models.Passwords, error) {
+	list, err := assets.Open("passwords.txt")
+	if err != nil {
+		return nil, err
+	}
+	defer list.Close()
+	return models.NewPasswords(list, models.DefaultHashCost)
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/term"
+
+	"twite/models"
+)
+
+// userAdd makes an account.
+func userAdd(ctx context.Context, env environment, args []string) error {
+	flags := newFlags(env, "user add")
+	role := flags.String("role", string(models.Member), "member, moderator, admin or owner (default \"member\")")
+	fromStdin := flags.Bool("password-stdin", false, "read the password from standard input")
+	config, words, err := readConfig(env, flags, []setting{databaseSetting()}, args, 2)
+	if err != nil {
+		return err
+	}
+	if err := checkRole(*role); err != nil {
+		return err
+	}
+	password, err := readPassword(env, *fromStdin)
+	if err != nil {
+		return err
+	}
+	return onDatabase(ctx, config.DatabaseURL, func(db *models.DB) error {
+		if err := db.Migrate(ctx); err != nil {
+			return err
+		}
+		user, err := db.Register(ctx, models.NewUser{
+			Username: words[0], Email: words[1], Password: password, Password2: password, Role: models.Role(*role),
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(env.stdout, "%s is registered as %s.\n", user.Username, user.Role)
+		return nil
+	})
+}
+
+// userList prints the accounts as a table.
+func userList(ctx context.Context, env environment, args []string) error {
+	return withDatabase(ctx, env, "user list", args, 0, func(db *models.DB, _ []string) error {
+		users, err := db.Users(ctx)
+		if err != nil {
+			return err
+		}
+		table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(table, "ID\tNAME\tEMAIL\tROLE\tSINCE\tSTATE")
+		for _, u := range users {
+			state := "active"
+			if u.SuspendedAt != nil {
+				state = "suspended"
+			}
+			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", u.ID, u.Username, u.Email, u.Role, u.CreatedAt.UTC().Format(time.DateOnly), state)
+		}
+		return table.Flush()
+	})
+}
+
+// userPasswd sets a password and ends the user's sessions.
+func userPasswd(ctx context.Context, env environment, args []string) error {
+	flags := newFlags(env, "user passwd")
+	fromStdin := flags.Bool("password-stdin", false, "read the password from standard input")
+	config, words, err := readConfig(env, flags, []setting{databaseSetting()}, args, 1)
+	if err != nil {
+		return err
+	}
+	password, err := readPassword(env, *fromStdin)
+	if err != nil {
+		return err
+	}
+	return onDatabase(ctx, config.DatabaseURL, func(db *models.DB) error {
+		return report(env, db.SetPassword(ctx, words[0], password), words[0], "has a new password; all sessions are ended")
+	})
+}
+
+func userRole(ctx context.Context, env environment, args []string) error {
+	return withDatabase(ctx, env, "user role", args, 2, func(db *models.DB, words []string) error {
+		if err := checkRole(words[1]); err != nil {
+			return err
+		}
+		return report(env, db.SetRole(ctx, words[0], models.Role(words[1])), words[0], "is now "+words[1])
+	})
+}
+
+func userSuspend(ctx context.Context, env environment, args []string) error {
+	return withDatabase(ctx, env, "user suspend", args, 1, func(db *models.DB, words []string) error {
+		return report(env, db.Suspend(ctx, words[0]), words[0], "is suspended; all sessions are ended")
+	})
+}
+
+func userRestore(ctx context.Context, env environment, args []string) error {
+	return withDatabase(ctx, env, "user restore", args, 1, func(db *models.DB, words []string) error {
+		return report(env, db.Restore(ctx, words[0]), words[0], "may sign in again")
+	})
+}
+
+// report says what was done to a user, or that there is none of that name.
+func report(env environment, err error, name, done string) error {
+	if errors.Is(err, models.ErrNotFound) {
+		return fmt.Errorf("there is no user %q: see twite user list", name)
+	}
+	if err == nil {
+		fmt.Fprintf(env.stdout, "%s %s.\n", name, done)
+	}
+	return err
+}
+
+func checkRole(role string) error {
+	if !slices.Contains(models.Roles, models.Role(role)) {
+		return usageError{fmt.Sprintf("there is no role %q: choose member, moderator, admin or owner", role)}
+	}
+	return nil
+}
+
+// readPassword takes a password from the first line of standard input, or asks twice at the terminal, showing nothing.
+func readPassword(env environment, fromStdin bool) (string, error) {
+	if fromStdin {
+		line, err := bufio.NewReader(env.stdin).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", err
+		}
+		return strings.TrimRight(line, "\r\n"), nil
+	}
+	file, ok := env.stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return "", usageError{"there is no terminal to ask for the password: pipe it in with --password-stdin"}
+	}
+	first, err := ask(env, file, "Password: ")
+	if err != nil {
+		return "", err
+	}
+	second, err := ask(env, file, "The same again: ")
+	if err != nil {
+		return "", err
+	}
+	if !bytes.Equal(first, second) {
+		return "", errors.New("the two passwords differ: try again")
+	}
+	return string(first), nil
+}
+
+func ask(env environment, file *os.File, prompt string) ([]byte, error) {
+	fmt.Fprint(env.stderr, prompt)
+	defer fmt.Fprintln(env.stderr)
+	return term.ReadPassword(int(file.Fd()))
+}

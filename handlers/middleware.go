@@ -1,0 +1,177 @@
+package handlers
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"github.com/go-chi/chi/v5/middleware"
+
+	"twite/models"
+)
+
+const (
+	compressionLevel = 5
+	requestIDBytes   = 8
+	// policy lets nothing in but our own files; htmx neither evaluates text nor injects styles under it.
+	policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+		"manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+type requestIDKey struct{}
+
+// requestID is the random name of a request in the log and on error pages.
+func requestID(r *http.Request) string {
+	id, _ := r.Context().Value(requestIDKey{}).(string)
+	return id
+}
+
+// identify gives a request its id, its client's address, and the visit that the session store fills in.
+func (s *Server) identify(next http.Handler) http.Handler {
+	named := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		raw := make([]byte, requestIDBytes)
+		rand.Read(raw)
+		id := hex.EncodeToString(raw)
+		w.Header().Set("X-Request-Id", id)
+		visit := &models.Visit{IP: middleware.GetClientIP(r.Context()), UserAgent: r.UserAgent()}
+		ctx := context.WithValue(r.Context(), requestIDKey{}, id)
+		next.ServeHTTP(w, r.WithContext(models.WithVisit(ctx, visit)))
+	})
+	if len(s.config.TrustedProxies) == 0 {
+		return middleware.ClientIPFromRemoteAddr(named)
+	}
+	return middleware.ClientIPFromXFF(s.config.TrustedProxies...)(named)
+}
+
+// clientKey is what address limits count by: an IPv4 address, or the /64 that one IPv6 customer has. Clients whose
+// address cannot be told share one key.
+func clientKey(r *http.Request) string {
+	addr, err := netip.ParseAddr(models.VisitFrom(r.Context()).IP)
+	if err != nil {
+		return "unknown"
+	}
+	if addr.Is6() {
+		if prefix, err := addr.Prefix(64); err == nil {
+			return prefix.String()
+		}
+	}
+	return addr.String()
+}
+
+// logRequests writes one line a request. Queries and forms are not in it: they can hold what people type.
+func (s *Server) logRequests(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		next.ServeHTTP(ww, r)
+		visit := models.VisitFrom(r.Context())
+		attrs := []slog.Attr{
+			slog.String("id", requestID(r)), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+			slog.Int("status", ww.Status()), slog.Int("bytes", ww.BytesWritten()),
+			slog.Duration("took", time.Since(start)), slog.String("ip", visit.IP),
+		}
+		if visit.Viewer != nil {
+			attrs = append(attrs, slog.Int64("user", visit.Viewer.ID))
+		}
+		s.log.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
+	})
+}
+
+// secureHeaders stand on every answer, errors and files included.
+func (s *Server) secureHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+		if s.secure() {
+			h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// recoverPanics turns a panic into an answer, so that one request cannot end the process or leave a reader without a word.
+func (s *Server) recoverPanics(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			value := recover()
+			if value == nil {
+				return
+			}
+			if err, ok := value.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(value) // net/http's own way to cut a connection
+			}
+			s.fail(w, r, fmt.Errorf("panic: %v\n%s", value, debug.Stack()))
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// checkOrigin refuses what other sites have a browser send: see net/http.CrossOriginProtection.
+func (s *Server) checkOrigin(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	if err := protection.AddTrustedOrigin(s.config.BaseURL.Scheme + "://" + s.config.BaseURL.Host); err != nil {
+		panic(err) // the configuration was checked before
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := protection.Check(r); err != nil {
+			s.fail(w, r, errForeignOrigin.because(err))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// loadSession finds the session of a request and, with it, who is asking.
+func (s *Server) loadSession(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var token string
+		if cookie, err := r.Cookie(s.sessions.Cookie.Name); err == nil {
+			token = cookie.Value
+		}
+		ctx, err := s.sessions.Load(r.Context(), token)
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		if err := s.store.Touch(ctx, models.VisitFrom(ctx)); err != nil {
+			s.log.WarnContext(ctx, "last visit not noted", "id", requestID(r), "error", err)
+		}
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// enter lets those in whom a route is for, with a form that can be read, and leads the others on.
+func (s *Server) enter(rt route) http.HandlerFunc {
+	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
+		if rt.method == post {
+			if err := readForm(w, r, rt.form); err != nil {
+				return err
+			}
+		}
+		signedIn := viewer(r) != nil
+		switch {
+		case rt.access == guest && signedIn:
+			return s.redirect(w, r, homePath)
+		case rt.access == writer && !signedIn:
+			return s.keepThroughLogin(w, r, rt.form)
+		case rt.access == member && !signedIn, rt.access == reader && !signedIn && !s.config.Public:
+			return s.redirect(w, r, loginPath(r))
+		}
+		return rt.handle(w, r)
+	})
+}
+
+// viewer returns who is signed in, or nil.
+func viewer(r *http.Request) *models.Viewer { return models.VisitFrom(r.Context()).Viewer }

@@ -1,0 +1,184 @@
+package handlers
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"twite/models"
+	"twite/views"
+)
+
+// home shows a member the timeline and the composer, and a stranger what this place is.
+func (s *Server) home(w http.ResponseWriter, r *http.Request) error {
+	before, err := before(r)
+	if err != nil {
+		return err
+	}
+	if viewer(r) == nil && !s.config.Public {
+		p := s.page(w, r, "")
+		return s.render(w, r, http.StatusOK, views.FrontPage(p, views.Timeline{}), views.Posts(p, views.Timeline{}))
+	}
+	return s.showHome(w, r, http.StatusOK, before, newComposer(s.takeKept(r)))
+}
+
+// showHome is the home page with a composer in whatever state.
+func (s *Server) showHome(w http.ResponseWriter, r *http.Request, status int, before int64, f views.Form) error {
+	posts, more, err := s.db.Timeline(r.Context(), before)
+	if err != nil {
+		return err
+	}
+	t := timeline(posts, more, "/", before, "Nobody has said anything yet. Be the first!")
+	p := s.page(w, r, "")
+	p.Description = "Twite is a small place for short posts: 140 characters, newest first."
+	p.Errors = len(f.Errors) > 0
+	page := views.HomePage(p, f, t)
+	if p.Viewer == nil {
+		page = views.FrontPage(p, t)
+	}
+	part := views.Posts(p, t)
+	if r.Method == http.MethodPost {
+		part = views.Composer(p, f)
+	}
+	return s.render(w, r, status, page, part)
+}
+
+// newComposer is an empty composer, or one with the text that was kept through a sign-in.
+func newComposer(kept map[string]string) views.Form {
+	return refill(views.Form{Values: map[string]string{"body": "", "draft_key": newDraftKey()}}, kept)
+}
+
+// timeline is a page of posts with the address of the next one.
+func timeline(posts []models.Post, more bool, path string, before int64, empty string) views.Timeline {
+	t := views.Timeline{Posts: posts}
+	if more {
+		t.Older = fmt.Sprintf("%s?before=%d", path, posts[len(posts)-1].ID)
+	}
+	if before == 0 {
+		t.Empty = empty
+	}
+	return t
+}
+
+// index is the lesson's home.
+func (s *Server) index(w http.ResponseWriter, r *http.Request) error {
+	return s.redirect(w, r, homePath)
+}
+
+// createPost publishes what the composer holds.
+func (s *Server) createPost(w http.ResponseWriter, r *http.Request) error {
+	f := views.Form{Values: typed(r, "body", "draft_key")}
+	if wait := s.takePost(w, r); wait != nil {
+		f.Errors = wait
+		return s.showHome(w, r, http.StatusTooManyRequests, 0, f)
+	}
+	post, err := s.db.Publish(r.Context(), viewer(r).ID, r.PostForm.Get("body"), r.PostForm.Get("draft_key"))
+	if errors.As(err, &f.Errors) {
+		return s.showHome(w, r, http.StatusUnprocessableEntity, 0, f)
+	}
+	if err != nil {
+		return err
+	}
+	post.Author = author(r)
+	p := s.page(w, r, "")
+	return s.finish(w, r, flashPosted, homePath, views.PostCreated(p, newComposer(nil), *post))
+}
+
+// takePost counts a post against the member's limit; without tries left it returns what to tell them.
+func (s *Server) takePost(w http.ResponseWriter, r *http.Request) models.FieldErrors {
+	wait := s.posts.take(accountKey(viewer(r).ID))
+	if wait == 0 {
+		return nil
+	}
+	w.Header().Set("Retry-After", retryAfter(wait))
+	return models.FieldErrors{{Field: "body", Message: tooMany(wait)}}
+}
+
+// author is the viewer as the author of a post.
+func author(r *http.Request) *models.Author {
+	v := viewer(r)
+	return &models.Author{ID: v.ID, Username: v.Username, DisplayName: v.DisplayName}
+}
+
+// showPost shows one post at its own address.
+func (s *Server) showPost(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	post, err := s.db.FindPost(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	p := s.page(w, r, "Post by "+post.Author.Name())
+	p.Description = post.Body
+	return s.render(w, r, http.StatusOK, views.PostPage(p, *post), views.Article(p, *post))
+}
+
+// editPost shows the form for the viewer's own post.
+func (s *Server) editPost(w http.ResponseWriter, r *http.Request) error {
+	post, err := s.ownPost(r)
+	if err != nil {
+		return err
+	}
+	f := refill(views.Form{Values: map[string]string{"body": post.Body}}, s.takeKept(r))
+	return s.showEdit(w, r, http.StatusOK, *post, f)
+}
+
+func (s *Server) showEdit(w http.ResponseWriter, r *http.Request, status int, post models.Post, f views.Form) error {
+	p := s.page(w, r, "Edit your post")
+	p.Errors = len(f.Errors) > 0
+	return s.render(w, r, status, views.EditPage(p, post, f), views.EditForm(p, post, f))
+}
+
+func (s *Server) ownPost(r *http.Request) (*models.Post, error) {
+	id, err := pathID(r)
+	if err != nil {
+		return nil, err
+	}
+	return s.db.FindOwnPost(r.Context(), viewer(r).ID, id)
+}
+
+// updatePost changes the viewer's own post.
+func (s *Server) updatePost(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	f := views.Form{Values: typed(r, "body")}
+	if wait := s.takePost(w, r); wait != nil {
+		f.Errors = wait
+		return s.showEdit(w, r, http.StatusTooManyRequests, models.Post{ID: id}, f)
+	}
+	post, err := s.db.EditPost(r.Context(), viewer(r).ID, id, r.PostForm.Get("body"))
+	if errors.As(err, &f.Errors) {
+		return s.showEdit(w, r, http.StatusUnprocessableEntity, models.Post{ID: id}, f)
+	}
+	if err != nil {
+		return err
+	}
+	post.Author = author(r)
+	return s.finish(w, r, flashEdited, postPath(id), views.Article(s.page(w, r, ""), *post))
+}
+
+// askDeletePost asks before the viewer's own post goes.
+func (s *Server) askDeletePost(w http.ResponseWriter, r *http.Request) error {
+	post, err := s.ownPost(r)
+	if err != nil {
+		return err
+	}
+	p := s.page(w, r, "Delete your post")
+	return s.render(w, r, http.StatusOK, views.DeletePage(p, *post), views.DeleteForm(p, *post))
+}
+
+// deletePost removes the viewer's own post.
+func (s *Server) deletePost(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	if err := s.db.DeletePost(r.Context(), viewer(r).ID, id); err != nil {
+		return err
+	}
+	return s.finish(w, r, flashDeleted, homePath, views.PostDeleted(s.page(w, r, "")))
+}

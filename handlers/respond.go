@@ -1,0 +1,267 @@
+package handlers
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/a-h/templ"
+
+	"twite/models"
+	"twite/views"
+)
+
+// partialHeaders are the request headers that decide between page and partial.
+const partialHeaders = "HX-Request, HX-Request-Type, HX-Boosted, HX-History-Restore-Request"
+
+// partial reports whether htmx asks for a part of a page.
+func partial(r *http.Request) bool {
+	is := func(name string) bool { return r.Header.Get(name) == "true" }
+	return is("HX-Request") && r.Header.Get("HX-Request-Type") != "full" && !is("HX-Boosted") && !is("HX-History-Restore-Request")
+}
+
+// sourceField is the id of the element that htmx sent a request for, or "".
+func sourceField(r *http.Request) string {
+	_, id, _ := strings.Cut(r.Header.Get("HX-Source"), "#")
+	return id
+}
+
+// page is what every view needs to know of a request. For a page that was asked for, not one that answers a form, it
+// takes the flash message out of its cookie.
+func (s *Server) page(w http.ResponseWriter, r *http.Request, title string) views.Page {
+	p := views.Page{
+		Title: title, Path: r.URL.Path, Viewer: viewer(r), Now: s.db.CurrentTime(), SignUp: s.config.SignUp,
+		Assets: s.assets.urls, NoIndex: !s.config.Public,
+	}
+	if r.Method == http.MethodGet && !partial(r) {
+		p.Flash = s.takeFlash(w, r)
+	}
+	return p
+}
+
+// render answers with a page, or with its partial where that is what was asked for.
+func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, page, part templ.Component) error {
+	component := page
+	if partial(r) {
+		component = part
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Add("Vary", partialHeaders)
+	w.WriteHeader(status)
+	return component.Render(r.Context(), w)
+}
+
+// redirect leads on to another page of ours: there is no other way to redirect.
+func (s *Server) redirect(w http.ResponseWriter, r *http.Request, to LocalPath) error {
+	w.Header().Add("Vary", partialHeaders)
+	if partial(r) {
+		w.Header().Set("HX-Redirect", to.String())
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	w.Header().Set("Location", to.String())
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+// moved sends readers and search engines to the one true address of a page.
+func (s *Server) moved(w http.ResponseWriter, to LocalPath) error {
+	w.Header().Set("Location", to.String())
+	w.WriteHeader(http.StatusMovedPermanently)
+	return nil
+}
+
+// retarget has htmx put a partial into the main part of the page instead of where the form stood.
+func retarget(w http.ResponseWriter, r *http.Request) {
+	if partial(r) {
+		w.Header().Set("HX-Retarget", "#main")
+		w.Header().Set("HX-Reswap", "innerHTML")
+	}
+}
+
+// keepInPlace has htmx leave a form, and the text in it, as it stands, and only say what went wrong.
+func keepInPlace(w http.ResponseWriter, r *http.Request) {
+	if partial(r) {
+		w.Header().Set("HX-Reswap", "none")
+	}
+}
+
+// answer runs a handler on a buffered response, saves the session, and only then sends: an error on the way is never
+// glued to half a page, and no page is sent whose session was not saved.
+func (s *Server) answer(handle func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		buffered := newBuffer(w)
+		defer buffered.release()
+		err := handle(buffered, r)
+		if err == nil {
+			err = s.saveSession(buffered, r)
+		}
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		s.setCaching(buffered, r)
+		buffered.send(r)
+	}
+}
+
+// setCaching keeps personal pages out of every cache; a stranger's page may be kept as long as it is asked for anew.
+func (s *Server) setCaching(b *buffer, r *http.Request) {
+	h := b.Header()
+	h.Add("Vary", "Cookie")
+	if viewer(r) != nil || h.Get("Set-Cookie") != "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
+		h.Set("Cache-Control", "private, no-store")
+		return
+	}
+	h.Set("Cache-Control", "no-cache")
+	if b.status == http.StatusOK {
+		b.tag(r)
+	}
+}
+
+// A buffer is an answer in the making.
+type buffer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+	to     http.ResponseWriter
+}
+
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+const bufferKept = 256 << 10 // bytes; larger buffers are left to the garbage collector
+
+func newBuffer(to http.ResponseWriter) *buffer {
+	b := buffers.Get().(*buffer)
+	b.header, b.status, b.to = make(http.Header), http.StatusOK, to
+	b.body.Reset()
+	return b
+}
+
+func (b *buffer) release() {
+	b.to = nil
+	if b.body.Cap() <= bufferKept {
+		buffers.Put(b)
+	}
+}
+
+func (b *buffer) Header() http.Header            { return b.header }
+func (b *buffer) WriteHeader(status int)         { b.status = status }
+func (b *buffer) Write(data []byte) (int, error) { return b.body.Write(data) }
+
+// tag names the content, and answers 304 where the reader has it already. The tag is weak: compression comes later.
+func (b *buffer) tag(r *http.Request) {
+	sum := sha256.Sum256(b.body.Bytes())
+	tag := `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	b.header.Set("ETag", tag)
+	known := strings.Split(r.Header.Get("If-None-Match"), ",")
+	if slices.ContainsFunc(known, func(t string) bool { return strings.TrimSpace(t) == tag }) {
+		b.status = http.StatusNotModified
+		b.header.Del("Content-Type")
+		b.body.Reset()
+	}
+}
+
+func (b *buffer) send(r *http.Request) {
+	h := b.to.Header()
+	for name, values := range b.header {
+		h[name] = append(h[name], values...)
+	}
+	b.to.WriteHeader(b.status)
+	b.to.Write(b.body.Bytes()) // an error here means that the reader has gone
+}
+
+// A flash is a message about what was just done, shown on the next page. Only its number travels, in a cookie: nobody
+// can put words into our mouth, and a visitor needs no session to be told something.
+type flash int
+
+const (
+	flashRegistered flash = iota + 1
+	flashSignedOut
+	flashPosted
+	flashEdited
+	flashDeleted
+	flashActor
+	flashProfile
+	flashAccount
+	flashPassword
+	flashSession
+	flashSessions
+)
+
+var flashTexts = map[flash]string{
+	flashRegistered: "Congratulations, you are now a registered user!",
+	flashSignedOut:  "You are signed out.",
+	flashPosted:     "Your post is published.",
+	flashEdited:     "Your post is changed.",
+	flashDeleted:    "Your post is deleted.",
+	flashActor:      "Your favorite actor is noted on your profile.",
+	flashProfile:    "Your profile is saved.",
+	flashAccount:    "Your account is saved.",
+	flashPassword:   "Your password is changed. Every other session is signed out.",
+	flashSession:    "That session is signed out.",
+	flashSessions:   "All other sessions are signed out.",
+}
+
+func (f flash) text() string { return flashTexts[f] }
+
+// setFlash has the next page show a message.
+func (s *Server) setFlash(w http.ResponseWriter, f flash) {
+	s.setCookie(w, s.cookieName("flash"), fmt.Sprint(int(f)), flashSeconds)
+}
+
+const flashSeconds = 60
+
+// takeFlash returns the message that waits, and has the browser forget it.
+func (s *Server) takeFlash(w http.ResponseWriter, r *http.Request) string {
+	cookie, err := r.Cookie(s.cookieName("flash"))
+	if err != nil {
+		return ""
+	}
+	s.setCookie(w, cookie.Name, "", -1)
+	for f, text := range flashTexts {
+		if cookie.Value == fmt.Sprint(int(f)) {
+			return text
+		}
+	}
+	return ""
+}
+
+// setCookie writes one of our cookies; a negative age in seconds removes it, 0 ends it with the browser.
+func (s *Server) setCookie(w http.ResponseWriter, name, value string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{
+		Name: name, Value: value, Path: "/", MaxAge: maxAge,
+		HttpOnly: true, Secure: s.secure(), SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// cookieName adds the prefix with which browsers hold a cookie to this host and to HTTPS (RFC 6265bis, section 4.1.3.2).
+func (s *Server) cookieName(name string) string {
+	if s.secure() {
+		return "__Host-" + name
+	}
+	return name
+}
+
+// finish answers a form that did its work: a page leads on with a flash message, a partial shows the result in place.
+func (s *Server) finish(w http.ResponseWriter, r *http.Request, f flash, to LocalPath, part templ.Component) error {
+	if partial(r) {
+		return s.render(w, r, http.StatusOK, part, templ.Join(part, views.Status(f.text())))
+	}
+	s.setFlash(w, f)
+	return s.redirect(w, r, to)
+}
+
+// leave is finish for a form that leads to another page either way.
+func (s *Server) leave(w http.ResponseWriter, r *http.Request, f flash, to LocalPath) error {
+	s.setFlash(w, f)
+	return s.redirect(w, r, to)
+}
+
+// visit is what the session store knows of a request.
+func visit(r *http.Request) *models.Visit { return models.VisitFrom(r.Context()) }

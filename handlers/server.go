@@ -1,0 +1,79 @@
+// Package handlers answers requests: it reads what was sent, calls the models once, and shows a view.
+package handlers
+
+import (
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"twite/models"
+)
+
+// Config is what an owner may set. Every field must be given.
+type Config struct {
+	BaseURL          *url.URL      // where the site is reached; https makes cookies Secure and adds HSTS
+	SignUp           bool          // strangers may register
+	Public           bool          // strangers may read
+	TrustedProxies   []string      // CIDR prefixes of proxies whose X-Forwarded-For counts
+	SessionIdle      time.Duration // after which a session that is not remembered ends
+	SessionLifetime  time.Duration // after which it ends however busy it is
+	RememberLifetime time.Duration // after which a remembered session ends
+	Limits           Limits
+}
+
+// Limits are how often things may be tried.
+type Limits struct {
+	SignIn   Limit // failed sign-ins by address and, separately, by account
+	Register Limit // registrations by address
+	Check    Limit // live checks of the register form by address
+	Post     Limit // posts and edits by member
+}
+
+// Server answers all requests of the site. It is safe for concurrent use.
+type Server struct {
+	config   Config
+	db       *models.DB
+	store    *models.SessionStore
+	sessions *scs.SessionManager
+	assets   *assetFiles
+	log      *slog.Logger
+	handler  http.Handler
+
+	signIns   *signInLimiter
+	registers *limiter
+	checks    *limiter
+	posts     *limiter
+}
+
+// New returns a server on a migrated database. assets are the built files of the assets folder.
+func New(config Config, db *models.DB, assets fs.FS, log *slog.Logger) (*Server, error) {
+	files, err := loadAssets(assets)
+	if err != nil {
+		return nil, fmt.Errorf("embedded assets: %w", err)
+	}
+	s := &Server{
+		config: config, db: db, assets: files, log: log,
+		store:     db.SessionStore(config.SessionIdle),
+		signIns:   newSignInLimiter(config.Limits.SignIn, db.Now),
+		registers: newLimiter(config.Limits.Register, db.Now),
+		checks:    newLimiter(config.Limits.Check, db.Now),
+		posts:     newLimiter(config.Limits.Post, db.Now),
+	}
+	s.sessions = s.newSessionManager()
+	s.handler = s.router()
+	return s, nil
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// Store is where the sessions are kept, for the work that tidies them up.
+func (s *Server) Store() *models.SessionStore { return s.store }
+
+// secure reports whether the site is reached over HTTPS.
+func (s *Server) secure() bool { return s.config.BaseURL.Scheme == "https" }

@@ -1,0 +1,305 @@
+package handlers
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/go-chi/chi/v5"
+
+	"twite/models"
+	"twite/views"
+)
+
+// Hidden fields of the sign-in form that carry a text written without a session.
+const (
+	keptPath   = "kept_path"
+	keptPrefix = "kept_field_"
+	keptKey    = "kept" // the session value they become
+)
+
+func (s *Server) newSessionManager() *scs.SessionManager {
+	m := scs.New()
+	m.Store = s.store
+	m.Codec = models.SessionCodec{}
+	m.Lifetime = s.config.SessionLifetime
+	m.Cookie.Name = s.cookieName("session")
+	m.Cookie.Persist = false
+	return m
+}
+
+// saveSession writes the session if it changed, and its cookie.
+func (s *Server) saveSession(w http.ResponseWriter, r *http.Request) error {
+	name := s.sessions.Cookie.Name
+	switch s.sessions.Status(r.Context()) {
+	case scs.Modified:
+		token, expiry, err := s.sessions.Commit(r.Context())
+		if err != nil {
+			return err
+		}
+		maxAge := 0
+		if s.sessions.GetBool(r.Context(), "__rememberMe") {
+			maxAge = int(expiry.Sub(s.db.Now())/time.Second) + 1
+		}
+		s.setCookie(w, name, token, maxAge)
+	case scs.Destroyed:
+		s.setCookie(w, name, "", -1)
+	}
+	return nil
+}
+
+// loginPage shows the sign-in.
+func (s *Server) loginPage(w http.ResponseWriter, r *http.Request) error {
+	f := views.Form{Hidden: []views.NameValue{{Name: "next", Value: ParseLocalPath(r.URL.Query().Get("next")).String()}}}
+	return s.showLogin(w, r, http.StatusOK, f)
+}
+
+func (s *Server) showLogin(w http.ResponseWriter, r *http.Request, status int, f views.Form) error {
+	p := s.page(w, r, "Sign in")
+	p.Description = "Sign in to Twite with your username or email address."
+	p.Errors = len(f.Errors) > 0
+	return s.render(w, r, status, views.LoginPage(p, f), views.LoginForm(p, f))
+}
+
+// login checks a password and begins a session.
+func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
+	name, password := r.PostForm.Get("username"), r.PostForm.Get("password")
+	f := views.Form{Values: typed(r, "username", "remember_me"), Hidden: travelling(r)}
+	if hasKept(r) {
+		f.Values["kept"] = "yes"
+	}
+	login, err := s.authenticate(r, name, password)
+	if errors.Is(err, models.ErrWrongPassword) {
+		err = models.FieldErrors{{Message: "Invalid username or password"}}
+	}
+	if status := rejected(w, err, &f); status != 0 {
+		return s.showLogin(w, r, status, f)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.beginSession(r, login); err != nil {
+		return err
+	}
+	return s.redirect(w, r, ParseLocalPath(r.PostForm.Get("next")))
+}
+
+// A waitError says that a limit is used up, and for how long.
+type waitError struct{ wait time.Duration }
+
+func (e waitError) Error() string { return tooMany(e.wait) }
+
+// authenticate is models.Authenticate behind the limits on failed sign-ins.
+func (s *Server) authenticate(r *http.Request, name, password string) (models.Login, error) {
+	address := clientKey(r)
+	if wait := s.signIns.address(address); wait > 0 {
+		return models.Login{}, waitError{wait}
+	}
+	id, err := s.db.AccountID(r.Context(), name)
+	if err != nil {
+		return models.Login{}, err
+	}
+	account := accountKey(id)
+	if id == 0 {
+		account = "name " + strings.ToLower(name)
+	}
+	if wait := s.signIns.account(account); wait > 0 {
+		return models.Login{}, waitError{wait}
+	}
+	login, err := s.db.Authenticate(r.Context(), name, password)
+	if err == nil {
+		s.signIns.succeeded(address, account)
+	}
+	return login, err
+}
+
+func accountKey(id int64) string { return fmt.Sprint("id ", id) }
+
+// beginSession leaves nothing of the session before it: another token, and only values of its own.
+func (s *Server) beginSession(r *http.Request, login models.Login) error {
+	ctx := r.Context()
+	if err := s.sessions.Clear(ctx); err != nil {
+		return err
+	}
+	if err := s.sessions.RenewToken(ctx); err != nil {
+		return err
+	}
+	s.bindSession(r, login)
+	if r.PostForm.Get("remember_me") != "" {
+		s.sessions.RememberMe(ctx, true)
+		s.sessions.SetDeadline(ctx, s.db.Now().Add(s.config.RememberLifetime).UTC())
+	}
+	if text := keptText(r); text != "" {
+		s.sessions.Put(ctx, keptKey, text)
+	}
+	return nil
+}
+
+// renewSession gives the session of this request a new token, for a login that has changed. Its end stays as it was.
+func (s *Server) renewSession(r *http.Request, login models.Login) error {
+	deadline := s.sessions.Deadline(r.Context())
+	if err := s.sessions.RenewToken(r.Context()); err != nil {
+		return err
+	}
+	s.sessions.SetDeadline(r.Context(), deadline)
+	s.bindSession(r, login)
+	return nil
+}
+
+func (s *Server) bindSession(r *http.Request, login models.Login) {
+	for name, value := range login.LoginValues() {
+		s.sessions.Put(r.Context(), name, value)
+	}
+}
+
+// logoutPage asks, and changes nothing: anybody can have a browser open an address.
+func (s *Server) logoutPage(w http.ResponseWriter, r *http.Request) error {
+	p := s.page(w, r, "Sign out")
+	return s.render(w, r, http.StatusOK, views.LogoutPage(p), views.LogoutForm(p))
+}
+
+// logout ends the session, if there is one.
+func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
+	if viewer(r) != nil {
+		if err := s.sessions.Destroy(r.Context()); err != nil {
+			return err
+		}
+		w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
+		s.setFlash(w, flashSignedOut)
+	}
+	return s.redirect(w, r, LocalPath{"/login"})
+}
+
+// sessionSettings lists where the viewer is signed in.
+func (s *Server) sessionSettings(w http.ResponseWriter, r *http.Request) error {
+	p, sessions, err := s.sessionList(w, r)
+	if err != nil {
+		return err
+	}
+	return s.render(w, r, http.StatusOK, views.SettingsSessionsPage(p, sessions), views.SessionList(p, sessions))
+}
+
+func (s *Server) sessionList(w http.ResponseWriter, r *http.Request) (views.Page, []models.Session, error) {
+	sessions, err := s.store.UserSessions(r.Context(), viewer(r).ID, visit(r).SessionID)
+	return s.page(w, r, "Sessions"), sessions, err
+}
+
+// revokeSession ends one of the viewer's own sessions; ending the current one is signing out.
+func (s *Server) revokeSession(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	if id == visit(r).SessionID {
+		return s.logout(w, r)
+	}
+	if err := s.store.Revoke(r.Context(), viewer(r).ID, id); err != nil {
+		return err
+	}
+	return s.finishSessions(w, r, flashSession)
+}
+
+// revokeOtherSessions ends all of the viewer's sessions but this one.
+func (s *Server) revokeOtherSessions(w http.ResponseWriter, r *http.Request) error {
+	if err := s.store.RevokeOthers(r.Context(), viewer(r).ID, visit(r).SessionID); err != nil {
+		return err
+	}
+	return s.finishSessions(w, r, flashSessions)
+}
+
+func (s *Server) finishSessions(w http.ResponseWriter, r *http.Request, f flash) error {
+	if !partial(r) {
+		return s.leave(w, r, f, LocalPath{"/settings/sessions"})
+	}
+	p, sessions, err := s.sessionList(w, r)
+	if err != nil {
+		return err
+	}
+	return s.finish(w, r, f, LocalPath{"/settings/sessions"}, views.SessionList(p, sessions))
+}
+
+// keepThroughLogin answers a text that was sent without a session with the sign-in form, which carries the text along.
+func (s *Server) keepThroughLogin(w http.ResponseWriter, r *http.Request, f form) error {
+	page := strings.ReplaceAll(f.page, "{id}", chi.URLParam(r, "id"))
+	next := ParseLocalPath(page).String()
+	hidden := []views.NameValue{{Name: "next", Value: next}, {Name: keptPath, Value: next}}
+	values := typed(r, sortedKeys(r.PostForm)...)
+	for _, name := range sortedKeys(values) {
+		hidden = append(hidden, views.NameValue{Name: keptPrefix + name, Value: values[name]})
+	}
+	retarget(w, r)
+	return s.showLogin(w, r, http.StatusUnauthorized, views.Form{
+		Values: map[string]string{"kept": "yes"},
+		Errors: models.FieldErrors{{Message: "Your session has ended. Sign in to go on."}},
+		Hidden: hidden,
+	})
+}
+
+// travelling are the hidden fields of a sign-in form on their way through another try.
+func travelling(r *http.Request) []views.NameValue {
+	hidden := []views.NameValue{{Name: "next", Value: ParseLocalPath(r.PostForm.Get("next")).String()}}
+	for _, name := range sortedKeys(r.PostForm) {
+		if name == keptPath || strings.HasPrefix(name, keptPrefix) {
+			hidden = append(hidden, views.NameValue{Name: name, Value: r.PostForm.Get(name)})
+		}
+	}
+	return hidden
+}
+
+func hasKept(r *http.Request) bool { return r.PostForm.Get(keptPath) != "" }
+
+// A kept text is what a form held when its session was found to have ended.
+type kept struct {
+	Path   string            `json:"path"`
+	Fields map[string]string `json:"fields"`
+}
+
+// keptText is the kept text of a sign-in form as the session holds it, or "".
+func keptText(r *http.Request) string {
+	if !hasKept(r) {
+		return ""
+	}
+	k := kept{Path: ParseLocalPath(r.PostForm.Get(keptPath)).String(), Fields: make(map[string]string)}
+	for name := range r.PostForm {
+		if field, ok := strings.CutPrefix(name, keptPrefix); ok {
+			k.Fields[field] = r.PostForm.Get(name)
+		}
+	}
+	text, err := json.Marshal(k)
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+// takeKept returns what was kept for the form on this page, once; else nil.
+func (s *Server) takeKept(r *http.Request) map[string]string {
+	text := s.sessions.GetString(r.Context(), keptKey)
+	if text == "" || partial(r) {
+		return nil
+	}
+	var k kept
+	if err := json.Unmarshal([]byte(text), &k); err != nil || k.Path != r.URL.Path {
+		return nil
+	}
+	s.sessions.Remove(r.Context(), keptKey)
+	return k.Fields
+}
+
+// newDraftKey names one composer, so that sending it twice publishes once.
+func newDraftKey() string { return rand.Text() }
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	sort.Strings(keys)
+	return keys
+}

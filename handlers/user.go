@@ -1,0 +1,134 @@
+package handlers
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/go-chi/chi/v5"
+
+	"twite/models"
+	"twite/views"
+)
+
+var registerFields = []string{"username", "email", "password", "password2"}
+
+var errClosed = problem{status: http.StatusForbidden, heading: "New accounts are not open here",
+	advice: "Ask the owner of this site."}
+
+// registerPage shows the form for a new account.
+func (s *Server) registerPage(w http.ResponseWriter, r *http.Request) error {
+	if !s.config.SignUp {
+		return errClosed
+	}
+	f := views.Form{Hidden: []views.NameValue{{Name: "next", Value: ParseLocalPath(r.URL.Query().Get("next")).String()}}}
+	return s.showRegister(w, r, http.StatusOK, f)
+}
+
+func (s *Server) showRegister(w http.ResponseWriter, r *http.Request, status int, f views.Form) error {
+	p := s.page(w, r, "Create an account")
+	p.Description = "Create an account on Twite, a microblog with 140 characters a post."
+	p.Errors = len(f.Errors) > 0
+	return s.render(w, r, status, views.RegisterPage(p, f), views.RegisterForm(p, f))
+}
+
+// register makes an account and leads to the sign-in.
+func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
+	if !s.config.SignUp {
+		return errClosed
+	}
+	next := ParseLocalPath(r.PostForm.Get("next"))
+	f := views.Form{Values: typed(r, registerFields...), Hidden: []views.NameValue{{Name: "next", Value: next.String()}}}
+	if wait := s.registers.take(clientKey(r)); wait > 0 {
+		w.Header().Set("Retry-After", retryAfter(wait))
+		f.Errors = models.FieldErrors{{Message: tooMany(wait)}}
+		return s.showRegister(w, r, http.StatusTooManyRequests, f)
+	}
+	_, err := s.db.Register(r.Context(), newUser(r))
+	if errors.As(err, &f.Errors) {
+		return s.showRegister(w, r, http.StatusUnprocessableEntity, f)
+	}
+	if err != nil {
+		return err
+	}
+	return s.leave(w, r, flashRegistered, loginWith(next))
+}
+
+func newUser(r *http.Request) models.NewUser {
+	return models.NewUser{
+		Username: r.PostForm.Get("username"), Email: r.PostForm.Get("email"),
+		Password: r.PostForm.Get("password"), Password2: r.PostForm.Get("password2"),
+	}
+}
+
+// checkRegister answers with the field that htmx sent it for, marked as registering would mark it; without htmx with
+// every field sent, where an empty one counts as not touched yet.
+func (s *Server) checkRegister(w http.ResponseWriter, r *http.Request) error {
+	names, untouched := checkedFields(r)
+	f, status := views.Form{Values: typed(r, names...)}, http.StatusOK
+	if wait := s.checks.take(clientKey(r)); wait > 0 {
+		w.Header().Set("Retry-After", retryAfter(wait))
+		status = http.StatusTooManyRequests
+	} else if errs, err := s.db.CheckNewUser(r.Context(), newUser(r)); err != nil {
+		return err
+	} else {
+		f.Errors = slices.DeleteFunc(errs, func(fe models.FieldError) bool {
+			return !slices.Contains(names, fe.Field) || slices.Contains(untouched, fe.Field)
+		})
+		markFree(f, names, untouched)
+	}
+	p := s.page(w, r, "Create an account")
+	fields := views.RegisterFields(p, f, names)
+	return s.render(w, r, status, fields, fields)
+}
+
+// checkedFields are the fields a live check is about, and those of them that nobody has touched.
+func checkedFields(r *http.Request) (names, untouched []string) {
+	if source := sourceField(r); slices.Contains(registerFields, source) {
+		return []string{source}, nil
+	}
+	for _, name := range registerFields {
+		if !r.PostForm.Has(name) {
+			continue
+		}
+		names = append(names, name)
+		if r.PostForm.Get(name) == "" {
+			untouched = append(untouched, name)
+		}
+	}
+	return names, untouched
+}
+
+// markFree notes the names that were looked up and that nobody has.
+func markFree(f views.Form, names, untouched []string) {
+	for _, name := range []string{"username", "email"} {
+		if slices.Contains(names, name) && !slices.Contains(untouched, name) && f.Error(name) == "" {
+			f.Values["ok:"+name] = "yes"
+		}
+	}
+}
+
+// showProfile shows a user and their posts.
+func (s *Server) showProfile(w http.ResponseWriter, r *http.Request) error {
+	before, err := before(r)
+	if err != nil {
+		return err
+	}
+	name := chi.URLParam(r, "username")
+	profile, err := s.db.FindProfile(r.Context(), name)
+	if err != nil {
+		return err
+	}
+	path := profilePath(profile.Username)
+	if name != profile.Username {
+		return s.moved(w, path)
+	}
+	posts, more, err := s.db.UserTimeline(r.Context(), profile.ID, before)
+	if err != nil {
+		return err
+	}
+	p := s.page(w, r, profile.Name()+" (@"+profile.Username+")")
+	p.Description = profile.Bio
+	t := timeline(posts, more, path.String(), before, "Nothing here yet.")
+	return s.render(w, r, http.StatusOK, views.ProfilePage(p, *profile, t), views.Posts(p, t))
+}

@@ -1,0 +1,267 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+// NewUser is what somebody types to register.
+type NewUser struct {
+	Username, Email, Password, Password2 string
+	Role                                 Role // Member if empty
+}
+
+// validate returns what can be said of the fields without looking anybody up.
+func (n NewUser) validate(p *Passwords) (errs FieldErrors) {
+	errs.add("username", ValidateUsername(n.Username))
+	errs.add("email", ValidateEmail(n.Email))
+	p.validatePair(&errs, n.Password, n.Password2, n.Username, n.Email)
+	return errs
+}
+
+// Register makes an account, or returns FieldErrors for the fields username, email, password and password2.
+func (db *DB) Register(ctx context.Context, n NewUser) (*User, error) {
+	errs, err := db.CheckNewUser(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	if err := errs.err(); err != nil {
+		return nil, err
+	}
+	hash, err := db.Passwords.Hash(ctx, n.Password)
+	if err != nil {
+		return nil, err
+	}
+	if n.Role == "" {
+		n.Role = Member
+	}
+	user := &User{
+		Username: n.Username, UsernameKey: key(n.Username), Email: n.Email, EmailKey: key(n.Email),
+		Role: n.Role, CreatedAt: db.now(),
+	}
+	_, err = db.write.NewInsert().Model(user).Value("password_hash", "?", hash).Exec(ctx)
+	return user, takenErrors(err)
+}
+
+// CheckNewUser returns what is wrong with the fields of a registration, names already taken included.
+func (db *DB) CheckNewUser(ctx context.Context, n NewUser) (FieldErrors, error) {
+	errs := n.validate(db.Passwords)
+	taken, err := db.taken(ctx, n.Username, n.Email, 0)
+	if err != nil {
+		return nil, err
+	}
+	return merge(errs, taken), nil
+}
+
+// merge adds to errs those of more whose field has no message yet, in the order of the register form.
+func merge(errs, more FieldErrors) FieldErrors {
+	for _, fe := range more {
+		if errs.Get(fe.Field) == "" {
+			errs = append(errs, fe)
+		}
+	}
+	order := []string{"username", "email", "password", "password2"}
+	slices.SortStableFunc(errs, func(a, b FieldError) int {
+		return slices.Index(order, a.Field) - slices.Index(order, b.Field)
+	})
+	return errs
+}
+
+// taken returns FieldErrors for a username or email that somebody other than the user self has. Names that could not be
+// stored anyway are not looked up.
+func (db *DB) taken(ctx context.Context, username, email string, self int64) (errs FieldErrors, err error) {
+	query := db.read.NewSelect().Model((*User)(nil)).Column("username_key", "email_key").Where("id <> ?", self).
+		WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery {
+			if ValidateUsername(username) == "" {
+				q = q.WhereOr("username_key = ?", key(username))
+			}
+			if ValidateEmail(email) == "" {
+				q = q.WhereOr("email_key = ?", key(email))
+			}
+			return q
+		})
+	if ValidateUsername(username) != "" && ValidateEmail(email) != "" {
+		return nil, nil
+	}
+	var users []User
+	if err := query.Scan(ctx, &users); err != nil {
+		return nil, err
+	}
+	for _, u := range users {
+		if u.UsernameKey == key(username) {
+			errs.add("username", UsernameTaken)
+		}
+		if u.EmailKey == key(email) {
+			errs.add("email", EmailTaken)
+		}
+	}
+	return errs, nil
+}
+
+// takenErrors turns the violation of a unique index, which a parallel registration can cause at any time, into the
+// FieldErrors that a look beforehand would have given.
+func takenErrors(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case violates(err, "users", "username_key"):
+		return FieldErrors{{"username", UsernameTaken}}
+	case violates(err, "users", "email_key"):
+		return FieldErrors{{"email", EmailTaken}}
+	}
+	return err
+}
+
+// credentials are what a password is checked against.
+type credentials struct {
+	bun.BaseModel `bun:"table:users,alias:u"`
+
+	ID           int64 `bun:",pk"`
+	PasswordHash string
+	SessionEpoch int64
+	SuspendedAt  *time.Time
+}
+
+// A Login is a successful check of a password: whose, and the epoch that a session made from it must carry.
+type Login struct {
+	UserID int64
+	Epoch  int64
+}
+
+// AccountID returns the id of the account with this username or email, or 0.
+func (db *DB) AccountID(ctx context.Context, login string) (int64, error) {
+	c, err := db.credentials(ctx, login)
+	return c.ID, err
+}
+
+// credentials looks an account up by username or email; without one it returns none, and no error.
+func (db *DB) credentials(ctx context.Context, login string) (c credentials, err error) {
+	if ValidateUsername(login) != "" && ValidateEmail(login) != "" {
+		return c, nil
+	}
+	err = db.read.NewSelect().Model(&c).Where("username_key = ? OR email_key = ?", key(login), key(login)).Limit(1).Scan(ctx)
+	if errors.Is(notFound(err), ErrNotFound) {
+		err = nil
+	}
+	return c, err
+}
+
+// Authenticate checks a password. login is a username or an email address in any case. Each way to fail, unknown and
+// suspended accounts included, costs one hash and gives ErrWrongPassword.
+func (db *DB) Authenticate(ctx context.Context, login, password string) (Login, error) {
+	c, err := db.credentials(ctx, login)
+	if err != nil {
+		return Login{}, err
+	}
+	if c.SuspendedAt != nil {
+		c.PasswordHash = "" // as if there were no such account: no password fits, and none is hashed anew
+	}
+	if err := db.verify(ctx, c, password); err != nil {
+		return Login{}, err
+	}
+	return Login{UserID: c.ID, Epoch: c.SessionEpoch}, nil
+}
+
+// VerifyPassword checks the password of a signed-in user; it returns ErrWrongPassword if it does not fit.
+func (db *DB) VerifyPassword(ctx context.Context, userID int64, password string) error {
+	var c credentials
+	if err := db.read.NewSelect().Model(&c).Where("id = ?", userID).Scan(ctx); err != nil {
+		return notFound(err)
+	}
+	return db.verify(ctx, c, password)
+}
+
+func (db *DB) verify(ctx context.Context, c credentials, password string) error {
+	fits, outdated, err := db.Passwords.Verify(ctx, c.PasswordHash, password)
+	if err != nil {
+		return err
+	}
+	if !fits {
+		return ErrWrongPassword
+	}
+	if outdated {
+		return db.rehash(ctx, c, password)
+	}
+	return nil
+}
+
+// rehash stores a password that was just verified under today's cost, unless it changed meanwhile.
+func (db *DB) rehash(ctx context.Context, c credentials, password string) error {
+	hash, err := db.Passwords.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	_, err = db.write.NewUpdate().Model((*User)(nil)).Set("password_hash = ?", hash).
+		Where("id = ? AND password_hash = ?", c.ID, c.PasswordHash).Exec(ctx)
+	return err
+}
+
+// UpdateAccount changes a user's name and address after their password was checked, or returns FieldErrors for the
+// fields username, email and current_password.
+func (db *DB) UpdateAccount(ctx context.Context, userID int64, username, email, currentPassword string) error {
+	var errs FieldErrors
+	errs.add("username", ValidateUsername(username))
+	errs.add("email", ValidateEmail(email))
+	taken, err := db.taken(ctx, username, email, userID)
+	if err != nil {
+		return err
+	}
+	errs = merge(errs, taken)
+	if err := db.checkCurrent(ctx, userID, currentPassword, &errs); err != nil {
+		return err
+	}
+	if err := errs.err(); err != nil {
+		return err
+	}
+	return takenErrors(oneRow(db.write.NewUpdate().Model((*User)(nil)).
+		Set("username = ?, username_key = ?, email = ?, email_key = ?", username, key(username), email, key(email)).
+		Where("id = ?", userID).Exec(ctx)))
+}
+
+// checkCurrent adds to errs what is wrong with the current password, asked for before a sensitive change.
+func (db *DB) checkCurrent(ctx context.Context, userID int64, password string, errs *FieldErrors) error {
+	if password == "" {
+		errs.add("current_password", "Enter your current password.")
+		return nil
+	}
+	err := db.VerifyPassword(ctx, userID, password)
+	if errors.Is(err, ErrWrongPassword) {
+		errs.add("current_password", "Enter the password that you sign in with now.")
+		return nil
+	}
+	return err
+}
+
+// ChangePassword sets a new password after the current one was checked, and ends every session of the user: it returns
+// the epoch that the session which stays must carry. Or it returns FieldErrors for the fields current_password, password and password2.
+func (db *DB) ChangePassword(ctx context.Context, userID int64, current, password, password2 string) (epoch int64, err error) {
+	user, err := db.FindUser(ctx, userID)
+	if err != nil {
+		return 0, err
+	}
+	var errs FieldErrors
+	if err := db.checkCurrent(ctx, userID, current, &errs); err != nil {
+		return 0, err
+	}
+	db.Passwords.validatePair(&errs, password, password2, user.Username, user.Email)
+	if err := errs.err(); err != nil {
+		return 0, err
+	}
+	return db.setPassword(ctx, userID, password)
+}
+
+// setPassword stores a hash and moves the session epoch on, which ends all sessions made under the old one.
+func (db *DB) setPassword(ctx context.Context, userID int64, password string) (epoch int64, err error) {
+	hash, err := db.Passwords.Hash(ctx, password)
+	if err != nil {
+		return 0, err
+	}
+	var c credentials
+	err = db.write.NewUpdate().Model(&c).Set("password_hash = ?, session_epoch = session_epoch + 1", hash).
+		Where("id = ?", userID).Returning("session_epoch").Scan(ctx)
+	return c.SessionEpoch, notFound(err)
+}

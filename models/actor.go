@@ -1,0 +1,94 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+
+	"github.com/uptrace/bun"
+)
+
+const (
+	suggestions     = 8   // actors suggested as one types
+	actorMembersMax = 100 // members listed on an actor's page
+)
+
+// An Actor is one entry of the catalogue, which migrations fill.
+type Actor struct {
+	bun.BaseModel `bun:"table:actors,alias:actor"`
+
+	ID        int64 `bun:",pk"`
+	Name      string
+	NameKey   string
+	BirthYear int
+	Film      string
+}
+
+// Actors returns the whole catalogue by name.
+func (db *DB) Actors(ctx context.Context) (actors []Actor, err error) {
+	err = db.read.NewSelect().Model(&actors).Order("name").Scan(ctx)
+	return actors, err
+}
+
+// FindActor returns an actor; ErrNotFound without one.
+func (db *DB) FindActor(ctx context.Context, id int64) (*Actor, error) {
+	actor := new(Actor)
+	err := db.read.NewSelect().Model(actor).Where("id = ?", id).Scan(ctx)
+	return actor, notFound(err)
+}
+
+// ChooseActor finds an actor by whole name, whatever the case and the space around it, and makes it the favorite of the
+// user (0: of nobody). It returns FieldErrors for the field name.
+func (db *DB) ChooseActor(ctx context.Context, userID int64, name string) (*Actor, error) {
+	name = strings.TrimSpace(name)
+	if name == "" {
+		return nil, FieldErrors{{"name", "Enter the name of an actor."}}
+	}
+	unknown := FieldErrors{{"name", "That actor is not in our database."}}
+	if !storable(name) {
+		return nil, unknown
+	}
+	actor := new(Actor)
+	err := db.read.NewSelect().Model(actor).Where("name_key = ?", key(name)).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, unknown
+	}
+	if err != nil || userID == 0 {
+		return actor, err
+	}
+	_, err = db.write.NewUpdate().Model((*User)(nil)).Set("favorite_actor = ?", actor.ID).Where("id = ?", userID).Exec(ctx)
+	return actor, err
+}
+
+// SuggestActors returns a few actors one of whose names begins with what was typed.
+func (db *DB) SuggestActors(ctx context.Context, typed string) (actors []Actor, err error) {
+	typed = key(strings.TrimSpace(typed))
+	if typed == "" || !storable(typed) {
+		return nil, nil
+	}
+	pattern := escapeLike(typed) + "%"
+	err = db.read.NewSelect().Model(&actors).
+		Where(`name_key LIKE ? ESCAPE '\' OR name_key LIKE ? ESCAPE '\'`, pattern, "% "+pattern).
+		Order("name").Limit(suggestions).Scan(ctx)
+	return actors, err
+}
+
+// escapeLike has every character of a text stand for itself in a LIKE pattern with ESCAPE '\'.
+func escapeLike(text string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text)
+}
+
+// ActorMembers returns the first members by name who chose an actor, and how many did in all.
+func (db *DB) ActorMembers(ctx context.Context, actorID int64) (members []Author, total int, err error) {
+	var rows []struct {
+		Author `bun:",extend"`
+		Total  int
+	}
+	err = db.read.NewSelect().TableExpr("users").Column("id", "username", "display_name").ColumnExpr("count(*) OVER () AS total").
+		Where("favorite_actor = ?", actorID).Order("username_key").Limit(actorMembersMax).Scan(ctx, &rows)
+	for _, row := range rows {
+		members, total = append(members, row.Author), row.Total
+	}
+	return members, total, err
+}

@@ -1,0 +1,176 @@
+// Package models keeps what Twite knows: its types, the rules they obey, and every query. It imports nothing of ours.
+//
+// An exported method of DB is one transaction. Driver errors end here: callers see the errors of errors.go, or an
+// error that means the database failed.
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect"
+	"github.com/uptrace/bun/dialect/pgdialect"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+const (
+	sqliteReaders    = 4  // connections that read while one writes
+	postgresConns    = 20 // open connections at the most
+	postgresIdle     = 5  // connections kept open
+	busyMilliseconds = 5000
+)
+
+// DB is an open database: SQLite or PostgreSQL, with one set of queries for both. It is safe for concurrent use.
+type DB struct {
+	write *bun.DB // one connection on SQLite, where only one can write at a time
+	read  *bun.DB // on SQLite connections that cannot write; on PostgreSQL the same pool
+
+	// Passwords holds the rules for passwords and hashes them. Set it before any method that takes a password.
+	Passwords *Passwords
+	// Now is the clock, replaced in tests.
+	Now func() time.Time
+}
+
+// Open opens the database that rawURL names, sqlite:PATH or postgres://…, and checks that it answers. A SQLite file
+// that does not exist is created, readable by its owner only; its tables come with Migrate.
+func Open(ctx context.Context, rawURL string) (*DB, error) {
+	db := &DB{Now: time.Now}
+	var err error
+	if path, ok := strings.CutPrefix(rawURL, "sqlite:"); ok {
+		err = db.openSQLite(path)
+	} else if strings.HasPrefix(rawURL, "postgres://") || strings.HasPrefix(rawURL, "postgresql://") {
+		err = db.openPostgres(rawURL)
+	} else {
+		return nil, errors.New("the database URL must begin with sqlite: or postgres://")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Ping(ctx); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("the database does not answer: %w", err)
+	}
+	return db, nil
+}
+
+func (db *DB) openSQLite(path string) error {
+	if path == "" {
+		return errors.New("the database URL sqlite: must name a file, as in sqlite:twite.db")
+	}
+	// SQLite gives its companion files the mode of the database file, so making it first keeps all three private.
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("the database file cannot be opened: %w", err)
+	}
+	file.Close()
+
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	dsn := func(pragmas ...string) string {
+		query := url.Values{"_txlock": {"immediate"}, "_pragma": pragmas}
+		return (&url.URL{Scheme: "file", Path: filepath.ToSlash(absolute), RawQuery: query.Encode()}).String()
+	}
+	common := []string{fmt.Sprintf("busy_timeout(%d)", busyMilliseconds), "foreign_keys(1)"}
+	writer, err := sql.Open("sqlite", dsn(append(common, "journal_mode(WAL)", "synchronous(FULL)")...))
+	if err != nil {
+		return err
+	}
+	writer.SetMaxOpenConns(1)
+	reader, err := sql.Open("sqlite", dsn(append(common, "query_only(1)")...))
+	if err != nil {
+		return err
+	}
+	reader.SetMaxOpenConns(sqliteReaders)
+	reader.SetMaxIdleConns(sqliteReaders)
+	db.write = bun.NewDB(writer, sqlitedialect.New())
+	db.read = bun.NewDB(reader, sqlitedialect.New())
+	return nil
+}
+
+func (db *DB) openPostgres(rawURL string) error {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return errors.New("the database URL cannot be read: check it for stray characters (a password must be percent-encoded)")
+	}
+	// Bun writes arguments into the text of a query, so that preparing each text would only fill the server's memory.
+	query := u.Query()
+	if !query.Has("default_query_exec_mode") {
+		query.Set("default_query_exec_mode", "exec")
+	}
+	u.RawQuery = query.Encode()
+	pool, err := sql.Open("pgx", u.String())
+	if err != nil {
+		return err
+	}
+	pool.SetMaxOpenConns(postgresConns)
+	pool.SetMaxIdleConns(postgresIdle)
+	db.write = bun.NewDB(pool, pgdialect.New())
+	db.read = db.write
+	return nil
+}
+
+// Postgres reports whether the database is PostgreSQL; otherwise it is SQLite.
+func (db *DB) Postgres() bool { return db.write.Dialect().Name() == dialect.PG }
+
+// Ping reports whether the database answers, for reading and for writing.
+func (db *DB) Ping(ctx context.Context) error {
+	return errors.Join(db.write.PingContext(ctx), db.read.PingContext(ctx))
+}
+
+// Close ends all connections. On SQLite it also folds the write-ahead log into the file.
+func (db *DB) Close() error {
+	if db.read == db.write {
+		return db.write.Close()
+	}
+	return errors.Join(db.read.Close(), db.write.Close())
+}
+
+// WithHook has every query pass by hook, for logs and for tests that count.
+func (db *DB) WithHook(hook bun.QueryHook) {
+	db.write = db.write.WithQueryHook(hook)
+	if db.Postgres() {
+		db.read = db.write
+		return
+	}
+	db.read = db.read.WithQueryHook(hook)
+}
+
+// inTx runs f in a transaction that can write, and commits it unless f fails.
+func (db *DB) inTx(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
+	return db.write.RunInTx(ctx, nil, f)
+}
+
+// now is the time as both databases keep it: UTC, in whole microseconds.
+func (db *DB) now() time.Time { return db.Now().UTC().Truncate(time.Microsecond) }
+
+// notFound turns "no rows" into ErrNotFound and leaves other errors alone.
+func notFound(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNotFound
+	}
+	return err
+}
+
+// oneRow returns ErrNotFound when an UPDATE or DELETE met no row.
+func oneRow(result sql.Result, err error) error {
+	if err != nil {
+		return err
+	}
+	n, err := result.RowsAffected()
+	if err == nil && n == 0 {
+		return ErrNotFound
+	}
+	return err
+}

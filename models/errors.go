@@ -1,0 +1,99 @@
+package models
+
+import (
+	"database/sql/driver"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// Errors that callers tell apart with errors.Is. Every other error means that the database, not the caller, failed.
+var (
+	// ErrNotFound says that the thing does not exist, or is not the caller's.
+	ErrNotFound = errors.New("not found")
+	// ErrWrongPassword says that a name and password do not fit, or that the account may not sign in.
+	ErrWrongPassword = errors.New("wrong username or password")
+	// ErrBusy says that too many password hashes wait already; the caller may try again in a second.
+	ErrBusy = errors.New("too many passwords are being checked")
+)
+
+// A FieldError is what is wrong with one field of a form, in words that say how to put it right. An empty Field
+// means the form as a whole.
+type FieldError struct{ Field, Message string }
+
+// FieldErrors are the reasons for which a form was refused, in the order of its fields.
+type FieldErrors []FieldError
+
+func (e FieldErrors) Error() string {
+	messages := make([]string, len(e))
+	for i, fe := range e {
+		messages[i] = fe.Message
+	}
+	return strings.Join(messages, " ")
+}
+
+// Get returns the message for a field, or "".
+func (e FieldErrors) Get(field string) string {
+	for _, fe := range e {
+		if fe.Field == field {
+			return fe.Message
+		}
+	}
+	return ""
+}
+
+// add notes a message for a field; an empty message is none.
+func (e *FieldErrors) add(field, message string) {
+	if message != "" {
+		*e = append(*e, FieldError{field, message})
+	}
+}
+
+// err returns the errors as an error, or nil if there are none: a nil FieldErrors in an error is not nil.
+func (e FieldErrors) err() error {
+	if len(e) == 0 {
+		return nil
+	}
+	return e
+}
+
+// violates reports whether err is the violation of a unique index, whose name on PostgreSQL is table_column_key and
+// whose columns SQLite names.
+func violates(err error, table, column string) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "23505" && pg.ConstraintName == table+"_"+column+"_key"
+	}
+	var lite *sqlite.Error
+	if errors.As(err, &lite) && lite.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE {
+		return strings.Contains(lite.Error(), table+"."+column)
+	}
+	return false
+}
+
+// Unavailable reports whether err means that the database cannot be reached or written to now, rather than that a
+// query is wrong: PostgreSQL gone or going, a full disk, a read-only or failing file system.
+func Unavailable(err error) bool {
+	var lite *sqlite.Error
+	if errors.As(err, &lite) {
+		switch lite.Code() & 0xff { // the primary code
+		case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY:
+			return true
+		}
+		return false
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) { // classes 08 connection, 53 resources, 57 operator, 58 system
+		return slices.Contains([]string{"08", "53", "57", "58"}, pg.Code[:2])
+	}
+	var network net.Error
+	var connect *pgconn.ConnectError
+	return errors.As(err, &network) || errors.As(err, &connect) || errors.Is(err, driver.ErrBadConn) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}

@@ -1,0 +1,7 @@
+package models
+
+import "github.com/uptrace/bun"
+
+// Writer and Reader show the tests the pools, for what no method can tell.
+func Writer(db *DB) *bun.DB { return db.write }
+func Reader(db *DB) *bun.DB { return db.read }

@@ -1,0 +1,4 @@
+DROP TABLE sessions;
+DROP TABLE posts;
+DROP TABLE users;
+DROP TABLE actors;

@@ -1,0 +1,2 @@
+UPDATE users SET favorite_actor = NULL;
+DELETE FROM actors;

@@ -1,0 +1,62 @@
+// Package modelstest gives each test a real, migrated database of its own, on SQLite or PostgreSQL.
+package modelstest
+
+import (
+	"bytes"
+	"context"
+	"path/filepath"
+	"testing"
+
+	"twite/models"
+)
+
+// CheapHash keeps tests fast where the cost of a hash is not what they are about.
+var CheapHash = models.HashCost{MemoryKiB: 64, Passes: 1, Threads: 1}
+
+// New returns an empty, migrated database, which ends with the test.
+func New(t testing.TB) *models.DB {
+	t.Helper()
+	db := Open(t, URL(t))
+	if err := db.Migrate(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+// URL returns the address of a database for this test: a SQLite file that does not exist yet, or a fresh PostgreSQL
+// database. Open it several times to play several nodes.
+func URL(t testing.TB) string {
+	t.Helper()
+	if url, ok := postgresURL(t); ok {
+		return url
+	}
+	return "sqlite:" + filepath.Join(t.TempDir(), "twite.db")
+}
+
+// Open opens a database for the time of the test.
+func Open(t testing.TB, url string) *models.DB {
+	t.Helper()
+	db, err := models.Open(context.Background(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	db.Passwords, err = models.NewPasswords(bytes.NewReader([]byte("password1\n12345678\niloveyou\n")), CheapHash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+// User registers a user whose password is the name followed by "-secret".
+func User(t testing.TB, db *models.DB, name string) *models.User {
+	t.Helper()
+	password := name + "-secret"
+	user, err := db.Register(context.Background(), models.NewUser{
+		Username: name, Email: name + "@example.com", Password: password, Password2: password,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return user
+}

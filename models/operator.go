@@ -1,0 +1,107 @@
+package models
+
+import (
+	"context"
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+// importChunk is how many rows go into one INSERT: few enough for either database's limits.
+const importChunk = 500
+
+// Users lists all accounts by id.
+func (db *DB) Users(ctx context.Context) (users []User, err error) {
+	err = db.read.NewSelect().Model(&users).Order("id").Scan(ctx)
+	return users, err
+}
+
+// SetPassword gives the user of that name a new password and ends all their sessions. It returns FieldErrors for the
+// field password, or ErrNotFound.
+func (db *DB) SetPassword(ctx context.Context, username, password string) error {
+	user := new(User)
+	if err := db.read.NewSelect().Model(user).Where("username_key = ?", key(username)).Scan(ctx); err != nil {
+		return notFound(err)
+	}
+	if message := db.Passwords.Validate(password, user.Username, user.Email); message != "" {
+		return FieldErrors{{"password", message}}
+	}
+	_, err := db.setPassword(ctx, user.ID, password)
+	return err
+}
+
+// SetRole gives the user of that name a role; ErrNotFound without such a user.
+func (db *DB) SetRole(ctx context.Context, username string, role Role) error {
+	return oneRow(db.write.NewUpdate().Model((*User)(nil)).Set("role = ?", role).
+		Where("username_key = ?", key(username)).Exec(ctx))
+}
+
+// Suspend keeps the user of that name out from the next request on: sessions end, and the password no longer fits.
+func (db *DB) Suspend(ctx context.Context, username string) error {
+	return oneRow(db.write.NewUpdate().Model((*User)(nil)).
+		Set("suspended_at = ?, session_epoch = session_epoch + 1", db.now()).
+		Where("username_key = ?", key(username)).Exec(ctx))
+}
+
+// Restore lets a suspended user in again. The sessions from before stay ended.
+func (db *DB) Restore(ctx context.Context, username string) error {
+	return oneRow(db.write.NewUpdate().Model((*User)(nil)).Set("suspended_at = NULL").
+		Where("username_key = ?", key(username)).Exec(ctx))
+}
+
+// ImportUser is one account of an import, with the hash of its password.
+type ImportUser struct {
+	User         `bun:",extend"`
+	PasswordHash string
+}
+
+// Import adds users and their posts, all or nothing; ids are given by the caller. It is meant for an empty database.
+func (db *DB) Import(ctx context.Context, users []ImportUser, posts []Post) error {
+	for i := range users {
+		users[i].UsernameKey, users[i].EmailKey = key(users[i].Username), key(users[i].Email)
+	}
+	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if err := insertChunks(ctx, tx, users); err != nil {
+			return err
+		}
+		if err := insertChunks(ctx, tx, posts); err != nil {
+			return err
+		}
+		return db.restartIDs(ctx, tx)
+	})
+}
+
+func insertChunks[T any](ctx context.Context, tx bun.Tx, rows []T) error {
+	for len(rows) > 0 {
+		chunk := rows[:min(importChunk, len(rows))]
+		rows = rows[len(chunk):]
+		if _, err := tx.NewInsert().Model(&chunk).Returning("NULL").Exec(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restartIDs has PostgreSQL go on counting after the highest id; SQLite does so by itself.
+func (db *DB) restartIDs(ctx context.Context, tx bun.Tx) error {
+	if !db.Postgres() {
+		return nil
+	}
+	for _, table := range []string{"users", "posts"} {
+		_, err := tx.NewRaw("SELECT setval(pg_get_serial_sequence(?, 'id'), (SELECT COALESCE(max(id), 1) FROM ?))",
+			table, bun.Ident(table)).Exec(ctx)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Empty reports whether nobody has registered yet.
+func (db *DB) Empty(ctx context.Context) (bool, error) {
+	exists, err := db.read.NewSelect().Model((*User)(nil)).Exists(ctx)
+	return !exists, err
+}
+
+// CurrentTime is the time as the database keeps it: UTC, in whole microseconds.
+func (db *DB) CurrentTime() time.Time { return db.now() }

@@ -1,0 +1,198 @@
+package models
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/argon2"
+)
+
+// Limits of a password, in code points.
+const (
+	PasswordMin = 8
+	PasswordMax = 1000
+)
+
+const (
+	saltBytes    = 16
+	keyBytes     = 32
+	maxHashing   = 3   // hashes at once at the most: each takes HashCost.MemoryKiB
+	maxWaiting   = 256 // callers that may wait for their turn; one more is told ErrBusy
+	hashTemplate = "$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s"
+)
+
+// HashCost is what one argon2id hash costs.
+type HashCost struct {
+	MemoryKiB uint32
+	Passes    uint32
+	Threads   uint8
+}
+
+// DefaultHashCost is the least that OWASP's Password Storage Cheat Sheet advises for argon2id: 19 MiB, 2 passes.
+var DefaultHashCost = HashCost{MemoryKiB: 19 * 1024, Passes: 2, Threads: 1}
+
+// Passwords are the rules for new passwords, and argon2id behind a bound on how many hashes run at once. It is safe for
+// concurrent use.
+type Passwords struct {
+	cost    HashCost
+	common  map[string]struct{}
+	running chan struct{}
+	waiting atomic.Int64
+	hashes  atomic.Int64
+	decoy   string // a hash that nothing fits, compared against where there is no account
+}
+
+// NewPasswords reads the list of common passwords, one a line in lower case, and hashes at the given cost.
+func NewPasswords(common io.Reader, cost HashCost) (*Passwords, error) {
+	p := &Passwords{
+		cost:    cost,
+		common:  make(map[string]struct{}),
+		running: make(chan struct{}, min(maxHashing, runtime.NumCPU())),
+	}
+	lines := bufio.NewScanner(common)
+	for lines.Scan() {
+		p.common[lines.Text()] = struct{}{}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("list of common passwords: %w", err)
+	}
+	p.decoy = encodeHash(cost, randomBytes(saltBytes), randomBytes(keyBytes))
+	return p, nil
+}
+
+// Validate returns what is wrong with a new password in words that say how to put it right, or "".
+func (p *Passwords) Validate(password, username, email string) string {
+	if !utf8.ValidString(password) || strings.ContainsRune(password, 0) {
+		return "Enter a password without the characters that cannot be typed."
+	}
+	switch n := utf8.RuneCountInString(password); {
+	case n == 0:
+		return "Enter a password."
+	case n < PasswordMin:
+		return fmt.Sprintf("Use at least %d characters for the password.", PasswordMin)
+	case n > PasswordMax:
+		return fmt.Sprintf("Use at most %d characters for the password.", PasswordMax)
+	}
+	lower := strings.ToLower(password)
+	if _, found := p.common[lower]; found {
+		return "Use a less common password: this one is among the first that others would try."
+	}
+	if lower == strings.ToLower(username) || lower == strings.ToLower(email) {
+		return "Use a password that is not your username or email address."
+	}
+	return ""
+}
+
+// validatePair is Validate for a password typed twice, in the fields password and password2.
+func (p *Passwords) validatePair(errs *FieldErrors, password, password2, username, email string) {
+	errs.add("password", p.Validate(password, username, email))
+	errs.add("password2", repeats(password, password2))
+}
+
+func repeats(password, password2 string) string {
+	switch {
+	case password2 == "" && password != "":
+		return "Enter the password a second time."
+	case password2 != password:
+		return "Enter the same password in both fields."
+	}
+	return ""
+}
+
+// Hash returns the argon2id hash of a password as a PHC string. It returns ErrBusy when too many wait already.
+func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
+	salt := randomBytes(saltBytes)
+	key, err := p.derive(ctx, password, salt, p.cost)
+	if err != nil {
+		return "", err
+	}
+	return encodeHash(p.cost, salt, key), nil
+}
+
+// Verify reports whether a password fits a hash, and whether the hash should be made anew at today's cost. An empty
+// hash stands for an account that does not exist: it takes as long and fits nothing.
+func (p *Passwords) Verify(ctx context.Context, hash, password string) (fits, outdated bool, err error) {
+	if hash == "" {
+		hash = p.decoy
+	}
+	if utf8.RuneCountInString(password) > PasswordMax {
+		password = "" // no such password was ever set; what is hashed in its place stays short
+	}
+	cost, salt, want, err := decodeHash(hash)
+	if err != nil {
+		return false, false, err
+	}
+	key, err := p.derive(ctx, password, salt, cost)
+	if err != nil {
+		return false, false, err
+	}
+	return subtle.ConstantTimeCompare(key, want) == 1, cost != p.cost, nil
+}
+
+// Hashes returns how many hashes have been computed, for metrics and tests.
+func (p *Passwords) Hashes() int64 { return p.hashes.Load() }
+
+// derive waits its turn and computes one argon2id key.
+func (p *Passwords) derive(ctx context.Context, password string, salt []byte, cost HashCost) ([]byte, error) {
+	if p.waiting.Add(1) > maxWaiting {
+		p.waiting.Add(-1)
+		return nil, ErrBusy
+	}
+	defer p.waiting.Add(-1)
+	select {
+	case p.running <- struct{}{}:
+		defer func() { <-p.running }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	p.hashes.Add(1)
+	return argon2.IDKey([]byte(password), salt, cost.Passes, cost.MemoryKiB, cost.Threads, keyBytes), nil
+}
+
+// encodeHash writes the PHC string format: https://github.com/P-H-C/phc-string-format
+func encodeHash(cost HashCost, salt, key []byte) string {
+	b64 := base64.RawStdEncoding
+	return fmt.Sprintf(hashTemplate, argon2.Version, cost.MemoryKiB, cost.Passes, cost.Threads,
+		b64.EncodeToString(salt), b64.EncodeToString(key))
+}
+
+func decodeHash(hash string) (cost HashCost, salt, key []byte, err error) {
+	broken := func(err error) (HashCost, []byte, []byte, error) {
+		return HashCost{}, nil, nil, fmt.Errorf("stored password hash cannot be read: %w", err)
+	}
+	var version int
+	var rest string
+	_, err = fmt.Sscanf(hash, "$argon2id$v=%d$m=%d,t=%d,p=%d$%s", &version, &cost.MemoryKiB, &cost.Passes, &cost.Threads, &rest)
+	if err != nil {
+		return broken(err)
+	}
+	if version != argon2.Version {
+		return broken(fmt.Errorf("argon2 version %d", version))
+	}
+	saltText, keyText, _ := strings.Cut(rest, "$")
+	if salt, err = base64.RawStdEncoding.DecodeString(saltText); err != nil {
+		return broken(err)
+	}
+	if key, err = base64.RawStdEncoding.DecodeString(keyText); err != nil {
+		return broken(err)
+	}
+	if len(key) != keyBytes {
+		return broken(fmt.Errorf("key of %d bytes", len(key)))
+	}
+	return cost, salt, key, nil
+}
+
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b) // never fails: it ends the program instead
+	return b
+}

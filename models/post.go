@@ -1,0 +1,138 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/uptrace/bun"
+	"golang.org/x/text/unicode/norm"
+)
+
+const (
+	BodyMax     = 140 // code points in a post, after normalization to Unicode NFC
+	PageSize    = 20  // posts on one page of a timeline
+	draftKeyMax = 64  // bytes
+)
+
+// A Post is what somebody said, in at most BodyMax code points.
+type Post struct {
+	bun.BaseModel `bun:"table:posts,alias:post"`
+
+	ID        int64 `bun:",pk,autoincrement"`
+	Body      string
+	Timestamp time.Time
+	UserID    int64
+	DraftKey  string `bun:",nullzero"` // the same key again is the same post; empty: no such promise
+	EditedAt  *time.Time
+
+	Author *Author `bun:"rel:belongs-to,join:user_id=id"`
+}
+
+// NormalizeBody brings a text into the form in which it is counted and kept: lines end in "\n", Unicode NFC.
+func NormalizeBody(body string) string { return norm.NFC.String(normalizeNewlines(body)) }
+
+func normalizeNewlines(text string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
+}
+
+// ValidateBody returns what is wrong with a normalized body in words that say how to put it right, or "".
+func ValidateBody(body string) string {
+	if !storable(body) {
+		return "Write the post without the characters that cannot be typed."
+	}
+	if strings.TrimSpace(body) == "" {
+		return "Write something first."
+	}
+	if n := utf8.RuneCountInString(body); n > BodyMax {
+		return fmt.Sprintf("Shorten the post to %d characters: it has %d.", BodyMax, n)
+	}
+	return ""
+}
+
+// Publish adds a post, or returns FieldErrors for the field body. If the user has already published with the same draft
+// key, it returns that post and adds nothing.
+func (db *DB) Publish(ctx context.Context, userID int64, body, draftKey string) (*Post, error) {
+	post := &Post{Body: NormalizeBody(body), Timestamp: db.now(), UserID: userID, DraftKey: draftKey}
+	var errs FieldErrors
+	errs.add("body", ValidateBody(post.Body))
+	if len(draftKey) > draftKeyMax || !storable(draftKey) {
+		errs.add("", "Reload the page and try again: the form is damaged.")
+	}
+	if err := errs.err(); err != nil {
+		return nil, err
+	}
+	err := db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		err := tx.NewInsert().Model(post).On("CONFLICT (user_id, draft_key) DO NOTHING").Returning("id").Scan(ctx)
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		*post = Post{} // the key was used before: no row came back
+		return tx.NewSelect().Model(post).Where("user_id = ? AND draft_key = ?", userID, draftKey).Scan(ctx)
+	})
+	return post, err
+}
+
+// FindPost returns a post with its author; ErrNotFound without one.
+func (db *DB) FindPost(ctx context.Context, id int64) (*Post, error) {
+	post := new(Post)
+	err := db.read.NewSelect().Model(post).Relation("Author").Where("post.id = ?", id).Scan(ctx)
+	return post, notFound(err)
+}
+
+// FindOwnPost returns a post if it is the user's; else ErrNotFound.
+func (db *DB) FindOwnPost(ctx context.Context, userID, id int64) (*Post, error) {
+	post := new(Post)
+	err := db.read.NewSelect().Model(post).Relation("Author").Where("post.id = ? AND post.user_id = ?", id, userID).Scan(ctx)
+	return post, notFound(err)
+}
+
+// EditPost gives the user's own post another body. It returns FieldErrors for the field body, or ErrNotFound.
+func (db *DB) EditPost(ctx context.Context, userID, id int64, body string) (*Post, error) {
+	body = NormalizeBody(body)
+	if message := ValidateBody(body); message != "" {
+		if _, err := db.FindOwnPost(ctx, userID, id); err != nil {
+			return nil, err
+		}
+		return nil, FieldErrors{{"body", message}}
+	}
+	post := new(Post)
+	err := db.write.NewUpdate().Model(post).Set("body = ?, edited_at = ?", body, db.now()).
+		Where("id = ? AND user_id = ?", id, userID).Returning("*").Scan(ctx)
+	return post, notFound(err)
+}
+
+// DeletePost removes the user's own post; ErrNotFound if it is not.
+func (db *DB) DeletePost(ctx context.Context, userID, id int64) error {
+	return oneRow(db.write.NewDelete().Model((*Post)(nil)).Where("id = ? AND user_id = ?", id, userID).Exec(ctx))
+}
+
+// Timeline returns the newest PageSize posts of all users older than the post before (0: from the newest), and whether
+// there are more.
+func (db *DB) Timeline(ctx context.Context, before int64) (posts []Post, more bool, err error) {
+	return scanPage(ctx, db.read.NewSelect(), before)
+}
+
+// UserTimeline is Timeline for the posts of one user.
+func (db *DB) UserTimeline(ctx context.Context, userID, before int64) (posts []Post, more bool, err error) {
+	return scanPage(ctx, db.read.NewSelect().Where("post.user_id = ?", userID), before)
+}
+
+// scanPage reads one post more than a page holds, which tells whether there are more.
+func scanPage(ctx context.Context, query *bun.SelectQuery, before int64) (posts []Post, more bool, err error) {
+	query = query.Model(&posts).Relation("Author").OrderExpr("post.id DESC").Limit(PageSize + 1)
+	if before > 0 {
+		query = query.Where("post.id < ?", before)
+	}
+	if err := query.Scan(ctx); err != nil {
+		return nil, false, err
+	}
+	if len(posts) > PageSize {
+		return posts[:PageSize], true, nil
+	}
+	return posts, false, nil
+}

@@ -1,0 +1,283 @@
+package models
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+// Keys of the session values that the store reads itself.
+const (
+	sessionUser     = "user_id"
+	sessionEpoch    = "epoch"
+	sessionRemember = "__rememberMe" // set by scs
+)
+
+const userAgentMax = 256 // bytes kept of what a browser says of itself
+
+// A Session is one signed-in browser, as its user sees it.
+type Session struct {
+	bun.BaseModel `bun:"table:sessions,alias:s"`
+
+	ID        int64 `bun:",pk,autoincrement"`
+	UserAgent string
+	IP        string `bun:"ip"`
+	CreatedAt time.Time
+	LastSeen  time.Time
+	Expiry    time.Time
+	Remember  bool
+	Current   bool `bun:"-"` // the one that asks
+}
+
+// A Visit goes with a request's context, both ways: it tells the store who is asking, and the store tells, from the one
+// query that finds the session, whose it is.
+type Visit struct {
+	IP, UserAgent string
+
+	SessionID int64 // 0: no session
+	Viewer    *Viewer
+	Epoch     int64
+	LastSeen  time.Time
+}
+
+type visitKey struct{}
+
+// WithVisit returns a context that carries v.
+func WithVisit(ctx context.Context, v *Visit) context.Context {
+	return context.WithValue(ctx, visitKey{}, v)
+}
+
+// VisitFrom returns the visit that ctx carries, or an empty one.
+func VisitFrom(ctx context.Context) *Visit {
+	if v, ok := ctx.Value(visitKey{}).(*Visit); ok {
+		return v
+	}
+	return new(Visit)
+}
+
+// SessionStore keeps sessions in the database: a store for scs. Only the SHA-256 of a token is stored. An ended session
+// stays as a tombstone until its expiry, so that a request in flight, which saves what it loaded, cannot revive it.
+type SessionStore struct {
+	db   *DB
+	idle time.Duration
+}
+
+// SessionStore returns the store. A session that is not remembered ends idle after it was last seen.
+func (db *DB) SessionStore(idle time.Duration) *SessionStore { return &SessionStore{db, idle} }
+
+// sessionRow is a session as stored; found adds its user.
+type sessionRow struct {
+	bun.BaseModel `bun:"table:sessions,alias:s"`
+
+	ID        int64 `bun:",pk,autoincrement"`
+	TokenHash []byte
+	UserID    *int64
+	Epoch     int64
+	Data      []byte
+	Remember  bool
+	IP        string `bun:"ip"`
+	UserAgent string
+	CreatedAt time.Time
+	LastSeen  time.Time
+	Expiry    time.Time
+
+	User *Viewer `bun:"-"`
+}
+
+// FindCtx returns the values of a live session, and puts its user into the Visit of ctx. A session is dead when it was
+// ended, is past its expiry, was idle too long, belongs to a suspended user, is from before that user's password was last changed, or cannot be read.
+func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
+	var row struct {
+		ID          int64
+		UserID      *int64
+		Epoch       int64
+		Data        []byte
+		LastSeen    time.Time
+		Username    string
+		DisplayName string
+		Role        Role
+	}
+	now := s.db.now()
+	err := s.live(s.db.read.NewSelect(), now).
+		Column("s.id", "s.user_id", "s.epoch", "s.data", "s.last_seen").
+		ColumnExpr("COALESCE(u.username, '') AS username, COALESCE(u.display_name, '') AS display_name, COALESCE(u.role, '') AS role").
+		Where("s.token_hash = ?", hashToken(token)).
+		Scan(ctx, &row)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	if _, _, err := (SessionCodec{}).Decode(row.Data); err != nil {
+		return nil, false, nil
+	}
+	visit := VisitFrom(ctx)
+	visit.SessionID, visit.Epoch, visit.LastSeen = row.ID, row.Epoch, row.LastSeen.UTC()
+	if row.UserID != nil {
+		visit.Viewer = &Viewer{ID: *row.UserID, Username: row.Username, DisplayName: row.DisplayName, Role: row.Role}
+	}
+	return row.Data, true, nil
+}
+
+// live selects the sessions that count, with their users: the one definition of a live session.
+func (s *SessionStore) live(query *bun.SelectQuery, now time.Time) *bun.SelectQuery {
+	return query.TableExpr("sessions AS s").
+		Join("LEFT JOIN users AS u ON u.id = s.user_id AND u.session_epoch = s.epoch AND u.suspended_at IS NULL").
+		Where("s.revoked_at IS NULL AND s.expiry > ?", now).
+		Where("s.remember OR s.last_seen > ?", now.Add(-s.idle)).
+		Where("s.user_id IS NULL OR u.id IS NOT NULL")
+}
+
+// CommitCtx saves a session. Saving one that was ended meanwhile does nothing.
+func (s *SessionStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
+	_, values, err := SessionCodec{}.Decode(data)
+	if err != nil {
+		return err
+	}
+	visit, now := VisitFrom(ctx), s.db.now()
+	row := &sessionRow{
+		TokenHash: hashToken(token), Data: data, Expiry: expiry.UTC(), CreatedAt: now, LastSeen: now,
+		IP: visit.IP, UserAgent: clip(visit.UserAgent, userAgentMax),
+	}
+	row.Remember, _ = values[sessionRemember].(bool)
+	if text, ok := values[sessionUser].(string); ok {
+		id, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return fmt.Errorf("session with a user id that is no number: %w", err)
+		}
+		epoch, err := strconv.ParseInt(fmt.Sprint(values[sessionEpoch]), 10, 64)
+		if err != nil {
+			return fmt.Errorf("session with an epoch that is no number: %w", err)
+		}
+		row.UserID, row.Epoch = &id, epoch
+	}
+	_, err = s.db.write.NewInsert().Model(row).
+		On("CONFLICT (token_hash) DO UPDATE").
+		Set("user_id = EXCLUDED.user_id, epoch = EXCLUDED.epoch, data = EXCLUDED.data, remember = EXCLUDED.remember").
+		Set("last_seen = EXCLUDED.last_seen, expiry = EXCLUDED.expiry").
+		Where("s.revoked_at IS NULL").Returning("NULL").Exec(ctx)
+	return err
+}
+
+// DeleteCtx ends a session.
+func (s *SessionStore) DeleteCtx(ctx context.Context, token string) error {
+	_, err := s.db.write.NewUpdate().Model((*Session)(nil)).Set("revoked_at = ?", s.db.now()).
+		Where("token_hash = ? AND revoked_at IS NULL", hashToken(token)).Exec(ctx)
+	return err
+}
+
+// Find, Commit and Delete are there for scs's older interface; scs calls the others.
+func (s *SessionStore) Find(token string) ([]byte, bool, error) {
+	return s.FindCtx(context.Background(), token)
+}
+
+func (s *SessionStore) Commit(token string, data []byte, expiry time.Time) error {
+	return s.CommitCtx(context.Background(), token, data, expiry)
+}
+
+func (s *SessionStore) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
+
+// Touch notes that a visit's session was seen, now and then: at most once a minute, and four times in an idle life.
+func (s *SessionStore) Touch(ctx context.Context, visit *Visit) error {
+	now := s.db.now()
+	if visit.SessionID == 0 || now.Sub(visit.LastSeen) < min(time.Minute, s.idle/4) {
+		return nil
+	}
+	_, err := s.db.write.NewUpdate().Model((*Session)(nil)).Set("last_seen = ?, ip = ?", now, visit.IP).
+		Where("id = ? AND revoked_at IS NULL", visit.SessionID).Exec(ctx)
+	return err
+}
+
+// UserSessions lists a user's live sessions, the last seen first.
+func (s *SessionStore) UserSessions(ctx context.Context, userID, current int64) (sessions []Session, err error) {
+	err = s.live(s.db.read.NewSelect(), s.db.now()).
+		Column("s.id", "s.user_agent", "s.ip", "s.created_at", "s.last_seen", "s.expiry", "s.remember").
+		Where("s.user_id = ?", userID).OrderExpr("s.last_seen DESC, s.id DESC").Scan(ctx, &sessions)
+	for i := range sessions {
+		sessions[i].Current = sessions[i].ID == current
+	}
+	return sessions, err
+}
+
+// Revoke ends one of the user's own sessions; ErrNotFound if it is not one.
+func (s *SessionStore) Revoke(ctx context.Context, userID, id int64) error {
+	return oneRow(s.db.write.NewUpdate().Model((*Session)(nil)).Set("revoked_at = ?", s.db.now()).
+		Where("id = ? AND user_id = ? AND revoked_at IS NULL", id, userID).Exec(ctx))
+}
+
+// RevokeOthers ends all sessions of the user but one.
+func (s *SessionStore) RevokeOthers(ctx context.Context, userID, keep int64) error {
+	_, err := s.db.write.NewUpdate().Model((*Session)(nil)).Set("revoked_at = ?", s.db.now()).
+		Where("user_id = ? AND id <> ? AND revoked_at IS NULL", userID, keep).Exec(ctx)
+	return err
+}
+
+// Purge removes the rows of sessions past their expiry, and returns how many there were.
+func (s *SessionStore) Purge(ctx context.Context) (int64, error) {
+	result, err := s.db.write.NewDelete().Model((*Session)(nil)).Where("expiry < ?", s.db.now()).Exec(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// LoginValues are what a new session of that login must hold.
+func (l Login) LoginValues() map[string]string {
+	return map[string]string{
+		sessionUser:  strconv.FormatInt(l.UserID, 10),
+		sessionEpoch: strconv.FormatInt(l.Epoch, 10),
+	}
+}
+
+func hashToken(token string) []byte {
+	sum := sha256.Sum256([]byte(token))
+	return sum[:]
+}
+
+// SessionCodec writes session values as JSON: texts and yes-or-no only, so that nothing a database holds can become
+// another kind of value.
+type SessionCodec struct{}
+
+type sessionData struct {
+	Deadline time.Time      `json:"deadline"`
+	Values   map[string]any `json:"values"`
+}
+
+// Encode returns the JSON; values other than string and bool are an error.
+func (SessionCodec) Encode(deadline time.Time, values map[string]any) ([]byte, error) {
+	if err := checkValues(values); err != nil {
+		return nil, err
+	}
+	return json.Marshal(sessionData{deadline, values})
+}
+
+// Decode reads what Encode wrote.
+func (SessionCodec) Decode(data []byte) (time.Time, map[string]any, error) {
+	var d sessionData
+	if err := json.Unmarshal(data, &d); err != nil {
+		return time.Time{}, nil, err
+	}
+	if d.Values == nil {
+		d.Values = make(map[string]any)
+	}
+	return d.Deadline, d.Values, checkValues(d.Values)
+}
+
+func checkValues(values map[string]any) error {
+	for name, value := range values {
+		switch value.(type) {
+		case string, bool:
+		default:
+			return fmt.Errorf("session value %q is a %T", name, value)
+		}
+	}
+	return nil
+}

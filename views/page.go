@@ -1,0 +1,62 @@
+package views
+
+import (
+	"time"
+
+	"twite/models"
+)
+
+// A Page is what every component may need to know of the request: who looks, when, and at what.
+type Page struct {
+	Title       string // without the name of the site; the layout adds it
+	Description string // for search engines and link previews; may be empty
+	Path        string // the path asked for, to mark the place in the menu
+	Viewer      *models.Viewer
+	Now         time.Time
+	Flash       string // what the last action did, said once
+	Errors      bool   // the page shows a rejected form: its title begins with "Error: "
+	NoIndex     bool   // search engines shall leave it alone
+	SignUp      bool   // strangers may register
+	Assets      Assets
+}
+
+// Assets are the addresses of the embedded files, with their content hashes.
+type Assets struct{ CSS, JS, Icon, Manifest string }
+
+// A Form is a form on its way to the reader: as typed, with what is wrong. Passwords never come back.
+type Form struct {
+	Values map[string]string
+	Errors models.FieldErrors
+	Hidden []NameValue // travels along unseen: where to go next, and text to be kept through a sign-in
+}
+
+// NameValue is one field of a form.
+type NameValue struct{ Name, Value string }
+
+// Value returns what stands in a field.
+func (f Form) Value(name string) string { return f.Values[name] }
+
+// Error returns the message for a field, or "".
+func (f Form) Error(name string) string { return f.Errors.Get(name) }
+
+// A Timeline is one page of posts, newest first.
+type Timeline struct {
+	Posts []models.Post
+	Older string // the address of the next page, or "" at the end
+	Empty string // said when there are no posts at all; "" on later pages
+}
+
+// A Problem is what an error page says: one sentence on what happened, one on what to do, and a way on.
+type Problem struct {
+	Status    int
+	Heading   string
+	Advice    string
+	RequestID string // shown where somebody may want to report it; may be empty
+	BackURL   string
+	BackText  string
+
+	// A form that could not be carried out, offered to be sent again so that nothing written is lost: where to, and its
+	// fields. RetryURL is empty if there is none.
+	RetryURL string
+	Retry    []NameValue
+}

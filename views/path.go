@@ -1,0 +1,31 @@
+package views
+
+import (
+	"net/url"
+	"strconv"
+
+	"twite/models"
+)
+
+func userPath(username string) string { return "/@" + url.PathEscape(username) }
+
+// postPath is the address of a post, or of what can be done with it.
+func postPath(post models.Post, action string) string {
+	path := "/posts/" + strconv.FormatInt(post.ID, 10)
+	if action != "" {
+		path += "/" + action
+	}
+	return path
+}
+
+// postID is the id of an element of which every post has one.
+func postID(part string, post models.Post) string { return part + "-" + strconv.FormatInt(post.ID, 10) }
+
+func actorPath(actor models.Actor) string { return "/actor/" + strconv.FormatInt(actor.ID, 10) }
+
+func sessionPath(session models.Session, action string) string {
+	return "/settings/sessions/" + strconv.FormatInt(session.ID, 10) + "/" + action
+}
+
+// owns says whether the one who looks wrote the post.
+func (p Page) owns(post models.Post) bool { return p.Viewer != nil && p.Viewer.ID == post.UserID }
