@@ -74,11 +74,11 @@ func loadAsset(dist fs.FS, name string) (asset, error) {
 	return file, nil
 }
 
-// serve answers with a file. Its name changes with its content, so that it may be kept for ever.
-func (a *assetFiles) serve(w http.ResponseWriter, r *http.Request) {
-	file, ok := a.files[chi.URLParam(r, "file")]
+// serveAsset answers with a file. Its name changes with its content, so that it may be kept for ever.
+func (s *Server) serveAsset(w http.ResponseWriter, r *http.Request) {
+	file, ok := s.assets.files[chi.URLParam(r, "file")]
 	if !ok {
-		http.Error(w, "There is no such file.", http.StatusNotFound)
+		s.fail(w, r, errNoPage)
 		return
 	}
 	h := w.Header()

@@ -78,6 +78,10 @@ func problemOf(err error) problem {
 
 // fail answers an error, on top of nothing: no part of a page has been sent.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(r.Context().Err(), context.Canceled) {
+		s.log.InfoContext(r.Context(), "the reader left before the answer", "id", requestID(r))
+		return
+	}
 	p := problemOf(err)
 	s.logProblem(r, p)
 	if p.retry > 0 {

@@ -20,6 +20,7 @@ import (
 const (
 	compressionLevel = 5
 	requestIDBytes   = 8
+	requestTimeout   = 30 * time.Second // for the database and for waiting to hash a password
 	// policy lets nothing in but our own files; htmx neither evaluates text nor injects styles under it.
 	policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 		"manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -33,7 +34,7 @@ func requestID(r *http.Request) string {
 	return id
 }
 
-// identify gives a request its id, its client's address, and the visit that the session store fills in.
+// identify gives a request its id, its deadline, its client's address, and the visit that the session store fills in.
 func (s *Server) identify(next http.Handler) http.Handler {
 	named := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		raw := make([]byte, requestIDBytes)
@@ -41,7 +42,9 @@ func (s *Server) identify(next http.Handler) http.Handler {
 		id := hex.EncodeToString(raw)
 		w.Header().Set("X-Request-Id", id)
 		visit := &models.Visit{IP: middleware.GetClientIP(r.Context()), UserAgent: r.UserAgent()}
-		ctx := context.WithValue(r.Context(), requestIDKey{}, id)
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		defer cancel()
+		ctx = context.WithValue(ctx, requestIDKey{}, id)
 		next.ServeHTTP(w, r.WithContext(models.WithVisit(ctx, visit)))
 	})
 	if len(s.config.TrustedProxies) == 0 {

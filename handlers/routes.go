@@ -87,7 +87,7 @@ func (s *Server) router() http.Handler {
 	r.Use(s.identify, s.logRequests, s.secureHeaders, s.recoverPanics, middleware.GetHead)
 	r.Get("/healthz", s.healthz)
 	r.Get("/readyz", s.readyz)
-	r.Get("/assets/{file}", s.assets.serve)
+	r.Get("/assets/{file}", s.serveAsset)
 	r.Get("/favicon.ico", s.favicon)
 	r.Get("/robots.txt", s.robots)
 	r.Group(func(r chi.Router) {
@@ -96,7 +96,20 @@ func (s *Server) router() http.Handler {
 			r.Method(rt.method, rt.pattern, s.enter(rt))
 		}
 		r.NotFound(s.answer(func(http.ResponseWriter, *http.Request) error { return errNoPage }))
-		r.MethodNotAllowed(s.answer(func(http.ResponseWriter, *http.Request) error { return errMethod }))
+		r.MethodNotAllowed(s.methodNotAllowed(r))
 	})
 	return r
+}
+
+// methodNotAllowed says which methods there are (RFC 9110, section 15.5.6).
+func (s *Server) methodNotAllowed(routes chi.Routes) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if routes.Match(chi.NewRouteContext(), get, r.URL.Path) {
+			w.Header().Add("Allow", "GET, HEAD")
+		}
+		if routes.Match(chi.NewRouteContext(), post, r.URL.Path) {
+			w.Header().Add("Allow", post)
+		}
+		s.fail(w, r, errMethod)
+	}
 }

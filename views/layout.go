@@ -21,5 +21,5 @@ const htmxConfig = `{"includeIndicatorCSS":false,"noSwap":[204,304,"5xx"]}`
 // The colours of the page, --paper in assets/css/tokens.css, for the browser's own bars.
 const (
 	paperLight = "#fcfaf6"
-	paperDark  = "#171310"
+	paperDark  = "#18130e"
 )

@@ -1,0 +1,112 @@
+package models_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"golang.org/x/crypto/argon2"
+
+	"twite/models"
+	"twite/models/modelstest"
+)
+
+func passwords(t testing.TB, cost models.HashCost) *models.Passwords {
+	t.Helper()
+	return must[*models.Passwords](t)(models.NewPasswords(strings.NewReader("password1\n"), cost))
+}
+
+func TestTheDefaultCostIsWhatIsStored(t *testing.T) {
+	if want := (models.HashCost{MemoryKiB: 19456, Passes: 2, Threads: 1}); models.DefaultHashCost != want {
+		t.Errorf("default cost %+v, want %+v", models.DefaultHashCost, want)
+	}
+	db := modelstest.New(t)
+	db.Passwords = passwords(t, models.DefaultHashCost)
+	modelstest.User(t, db, "alice")
+
+	var stored string
+	if err := models.Writer(db).NewRaw("SELECT password_hash FROM users").Scan(t.Context(), &stored); err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(stored, "$")
+	if len(parts) != 6 || strings.Join(parts[:4], "$") != "$argon2id$v=19$m=19456,t=2,p=1" {
+		t.Fatalf("stored: %s", stored)
+	}
+	salt := must[[]byte](t)(base64.RawStdEncoding.DecodeString(parts[4]))
+	if len(salt) != 16 {
+		t.Errorf("salt of %d bytes, want 16", len(salt))
+	}
+	key := argon2.IDKey([]byte("alice-secret"), salt, 2, 19456, 1, 32)
+	if base64.RawStdEncoding.EncodeToString(key) != parts[5] {
+		t.Error("the stored key is not the argon2id key of the password")
+	}
+}
+
+func TestHashAndVerify(t *testing.T) {
+	p, ctx := passwords(t, modelstest.CheapHash), t.Context()
+	hash := must[string](t)(p.Hash(ctx, "correct horse"))
+	if again := must[string](t)(p.Hash(ctx, "correct horse")); again == hash {
+		t.Error("two hashes of one password are the same: they share their salt")
+	}
+	tests := []struct {
+		name, hash, password string
+		fits                 bool
+	}{
+		{"right", hash, "correct horse", true},
+		{"wrong", hash, "correct house", false},
+		{"no password", hash, "", false},
+		{"no account", "", "correct horse", false},
+		{"no account and no password", "", "", false},
+		{"too long", hash, "correct horse" + strings.Repeat(" ", models.PasswordMax), false},
+	}
+	for _, tt := range tests {
+		fits, outdated, err := p.Verify(ctx, tt.hash, tt.password)
+		if fits != tt.fits || outdated || err != nil {
+			t.Errorf("%s: fits %t, outdated %t, %v", tt.name, fits, outdated, err)
+		}
+	}
+	dearer := passwords(t, models.HashCost{MemoryKiB: 64, Passes: 2, Threads: 1})
+	if fits, outdated, err := dearer.Verify(ctx, hash, "correct horse"); !fits || !outdated || err != nil {
+		t.Errorf("under another cost: fits %t, outdated %t, %v", fits, outdated, err)
+	}
+}
+
+// Far more callers come than may wait, for hashes that last longer than it takes to come.
+func TestErrBusyWhenTooManyWait(t *testing.T) {
+	p := passwords(t, models.HashCost{MemoryKiB: 1024, Passes: 30, Threads: 1})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	errs := inParallel(600, func(int) error {
+		_, err := p.Hash(ctx, "correct horse")
+		if errors.Is(err, models.ErrBusy) {
+			cancel() // seen: those that wait can go
+		}
+		return err
+	})
+	var busy, gone int
+	for _, err := range errs {
+		switch {
+		case errors.Is(err, models.ErrBusy):
+			busy++
+		case errors.Is(err, context.Canceled):
+			gone++
+		case err != nil:
+			t.Errorf("error %v", err)
+		}
+	}
+	if busy == 0 || gone == 0 {
+		t.Errorf("%d were told ErrBusy and %d went when their request ended, want some of both", busy, gone)
+	}
+	if _, err := p.Hash(t.Context(), "correct horse"); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+func TestAFailingListOfCommonPasswords(t *testing.T) {
+	if _, err := models.NewPasswords(iotest.ErrReader(errors.New("torn")), modelstest.CheapHash); err == nil {
+		t.Error("no error")
+	}
+}
