@@ -17,7 +17,7 @@ func (s *Server) showName(w http.ResponseWriter, r *http.Request, status int, f 
 	p := s.page(w, r, "Favorite actor")
 	p.Description = "Which actor is your favorite? Find out who among the members agrees."
 	p.Errors = len(f.Errors) > 0
-	return s.render(w, r, status, views.NamePage(p, f), views.NameForm(p, f))
+	return s.showForm(w, r, status, p, views.NamePage(p, f), views.NameForm(p, f))
 }
 
 // chooseActor finds an actor by name, and makes it a member's favorite.

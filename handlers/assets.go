@@ -60,7 +60,7 @@ func loadAsset(dist fs.FS, name string) (asset, error) {
 	if !ok {
 		return asset{}, fmt.Errorf("files of this kind are not served: %s", name)
 	}
-	file := asset{contentType: contentType, etag: `"` + name + `"`, encodings: make(map[string][]byte)}
+	file := asset{contentType: contentType, etag: `W/"` + name + `"`, encodings: make(map[string][]byte)}
 	for encoding, suffix := range map[string]string{"": "", "br": ".br", "gzip": ".gz"} {
 		content, err := fs.ReadFile(dist, name+suffix)
 		if suffix != "" && errors.Is(err, fs.ErrNotExist) {

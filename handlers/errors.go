@@ -94,8 +94,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		http.Error(w, p.heading+". "+p.advice, p.status)
 		return
 	}
-	s.setCaching(buffered, r)
-	buffered.header.Set("Cache-Control", "private, no-store")
+	buffered.header.Add("Vary", "Cookie")
+	keepOut(buffered.header)
 	buffered.send(r)
 }
 

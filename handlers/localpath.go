@@ -43,7 +43,7 @@ func ParseLocalPath(text string) LocalPath {
 		}
 	}
 	switch strings.TrimSuffix(u.Path, "/") {
-	case "", "/login", "/logout", "/register", "/index":
+	case "", "/login", "/logout", "/register":
 		return homePath
 	}
 	return LocalPath{text}

@@ -108,17 +108,23 @@ func (s *Server) secureHeaders(next http.Handler) http.Handler {
 func (s *Server) recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
-			value := recover()
-			if value == nil {
-				return
+			if err := panicError(recover()); err != nil {
+				s.fail(w, r, err)
 			}
-			if err, ok := value.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-				panic(value) // net/http's own way to cut a connection
-			}
-			s.fail(w, r, fmt.Errorf("panic: %v\n%s", value, debug.Stack()))
 		}()
 		next.ServeHTTP(w, r)
 	})
+}
+
+// panicError turns what recover returned into an error, with the stack for the log.
+func panicError(value any) error {
+	if value == nil {
+		return nil
+	}
+	if err, ok := value.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(value) // net/http's own way to cut a connection
+	}
+	return fmt.Errorf("panic: %v\n%s", value, debug.Stack())
 }
 
 // checkOrigin refuses what other sites have a browser send: see net/http.CrossOriginProtection.

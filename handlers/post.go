@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/a-h/templ"
+
 	"twite/models"
 	"twite/views"
 )
@@ -19,28 +21,24 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request) error {
 		p := s.page(w, r, "")
 		return s.render(w, r, http.StatusOK, views.FrontPage(p, views.Timeline{}), views.Posts(p, views.Timeline{}))
 	}
-	return s.showHome(w, r, http.StatusOK, before, newComposer(s.takeKept(r)))
-}
-
-// showHome is the home page with a composer in whatever state.
-func (s *Server) showHome(w http.ResponseWriter, r *http.Request, status int, before int64, f views.Form) error {
-	posts, more, err := s.db.Timeline(r.Context(), before)
+	p, t, page, err := s.homePage(w, r, before, newComposer(s.takeKept(r)))
 	if err != nil {
 		return err
 	}
+	return s.render(w, r, http.StatusOK, page, views.Posts(p, t))
+}
+
+// homePage is the timeline: for members below a composer in whatever state, for strangers below what this place is.
+func (s *Server) homePage(w http.ResponseWriter, r *http.Request, before int64, f views.Form) (views.Page, views.Timeline, templ.Component, error) {
+	posts, more, err := s.db.Timeline(r.Context(), before)
 	t := timeline(posts, more, "/", before, "Nobody has said anything yet. Be the first!")
 	p := s.page(w, r, "")
 	p.Description = "Twite is a small place for short posts: 140 characters, newest first."
 	p.Errors = len(f.Errors) > 0
-	page := views.HomePage(p, f, t)
 	if p.Viewer == nil {
-		page = views.FrontPage(p, t)
+		return p, t, views.FrontPage(p, t), err
 	}
-	part := views.Posts(p, t)
-	if r.Method == http.MethodPost {
-		part = views.Composer(p, f)
-	}
-	return s.render(w, r, status, page, part)
+	return p, t, views.HomePage(p, f, t), err
 }
 
 // newComposer is an empty composer, or one with the text that was kept through a sign-in.
@@ -70,18 +68,27 @@ func (s *Server) createPost(w http.ResponseWriter, r *http.Request) error {
 	f := views.Form{Values: typed(r, "body", "draft_key")}
 	if wait := s.takePost(w, r); wait != nil {
 		f.Errors = wait
-		return s.showHome(w, r, http.StatusTooManyRequests, 0, f)
+		return s.showComposer(w, r, http.StatusTooManyRequests, f)
 	}
 	post, err := s.db.Publish(r.Context(), viewer(r).ID, r.PostForm.Get("body"), r.PostForm.Get("draft_key"))
 	if errors.As(err, &f.Errors) {
-		return s.showHome(w, r, http.StatusUnprocessableEntity, 0, f)
+		return s.showComposer(w, r, http.StatusUnprocessableEntity, f)
 	}
 	if err != nil {
 		return err
 	}
 	post.Author = author(r)
 	p := s.page(w, r, "")
-	return s.finish(w, r, flashPosted, homePath, views.PostCreated(p, newComposer(nil), *post))
+	return s.finish(w, r, flashPosted, homePath, views.PostCreated(p, newComposer(nil), *post), views.Title(p))
+}
+
+// showComposer is a rejected composer, on its page.
+func (s *Server) showComposer(w http.ResponseWriter, r *http.Request, status int, f views.Form) error {
+	p, _, page, err := s.homePage(w, r, 0, f)
+	if err != nil {
+		return err
+	}
+	return s.showForm(w, r, status, p, page, views.Composer(p, f))
 }
 
 // takePost counts a post against the member's limit; without tries left it returns what to tell them.
@@ -148,17 +155,17 @@ func (s *Server) updatePost(w http.ResponseWriter, r *http.Request) error {
 	f := views.Form{Values: typed(r, "body")}
 	if wait := s.takePost(w, r); wait != nil {
 		f.Errors = wait
-		return s.showEdit(w, r, http.StatusTooManyRequests, models.Post{ID: id}, f)
+		return s.showEdit(w, r, http.StatusTooManyRequests, models.Post{ID: id, Author: author(r)}, f)
 	}
 	post, err := s.db.EditPost(r.Context(), viewer(r).ID, id, r.PostForm.Get("body"))
 	if errors.As(err, &f.Errors) {
-		return s.showEdit(w, r, http.StatusUnprocessableEntity, models.Post{ID: id}, f)
+		return s.showEdit(w, r, http.StatusUnprocessableEntity, models.Post{ID: id, Author: author(r)}, f)
 	}
 	if err != nil {
 		return err
 	}
 	post.Author = author(r)
-	return s.finish(w, r, flashEdited, postPath(id), views.Article(s.page(w, r, ""), *post))
+	return s.finish(w, r, flashEdited, postPath(id), views.PostSaved(s.page(w, r, ""), *post))
 }
 
 // askDeletePost asks before the viewer's own post goes.

@@ -56,6 +56,11 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, page
 	return component.Render(r.Context(), w)
 }
 
+// showForm is render for a form, rejected or not. With its partial goes the title, which says whether it was.
+func (s *Server) showForm(w http.ResponseWriter, r *http.Request, status int, p views.Page, page, part templ.Component) error {
+	return s.render(w, r, status, page, templ.Join(part, views.Title(p)))
+}
+
 // redirect leads on to another page of ours: there is no other way to redirect.
 func (s *Server) redirect(w http.ResponseWriter, r *http.Request, to LocalPath) error {
 	w.Header().Add("Vary", partialHeaders)
@@ -97,7 +102,7 @@ func (s *Server) answer(handle func(http.ResponseWriter, *http.Request) error) h
 	return func(w http.ResponseWriter, r *http.Request) {
 		buffered := newBuffer(w)
 		defer buffered.release()
-		err := handle(buffered, r)
+		err := caught(handle, buffered, r)
 		if err == nil {
 			err = s.saveSession(buffered, r)
 		}
@@ -110,18 +115,34 @@ func (s *Server) answer(handle func(http.ResponseWriter, *http.Request) error) h
 	}
 }
 
+// caught returns a handler's panic as its error: here, unlike outside, the form it came with can be offered again.
+func caught(handle func(http.ResponseWriter, *http.Request) error, w http.ResponseWriter, r *http.Request) (err error) {
+	defer func() {
+		if failed := panicError(recover()); failed != nil {
+			err = failed
+		}
+	}()
+	return handle(w, r)
+}
+
 // setCaching keeps personal pages out of every cache; a stranger's page may be kept as long as it is asked for anew.
 func (s *Server) setCaching(b *buffer, r *http.Request) {
 	h := b.Header()
 	h.Add("Vary", "Cookie")
 	if viewer(r) != nil || h.Get("Set-Cookie") != "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
-		h.Set("Cache-Control", "private, no-store")
+		keepOut(h)
 		return
 	}
 	h.Set("Cache-Control", "no-cache")
 	if b.status == http.StatusOK {
 		b.tag(r)
 	}
+}
+
+// keepOut keeps an answer out of every cache. Lynx, which reads no list in Cache-Control, takes it from Pragma.
+func keepOut(h http.Header) {
+	h.Set("Cache-Control", "private, no-store")
+	h.Set("Pragma", "no-cache")
 }
 
 // A buffer is an answer in the making.
@@ -249,9 +270,10 @@ func (s *Server) cookieName(name string) string {
 }
 
 // finish answers a form that did its work: a page leads on with a flash message, a partial shows the result in place.
-func (s *Server) finish(w http.ResponseWriter, r *http.Request, f flash, to LocalPath, part templ.Component) error {
+func (s *Server) finish(w http.ResponseWriter, r *http.Request, f flash, to LocalPath, parts ...templ.Component) error {
 	if partial(r) {
-		return s.render(w, r, http.StatusOK, part, templ.Join(part, views.Status(f.text())))
+		part := templ.Join(append(parts, views.Status(f.text()))...)
+		return s.render(w, r, http.StatusOK, part, part)
 	}
 	s.setFlash(w, f)
 	return s.redirect(w, r, to)

@@ -64,7 +64,7 @@ func (s *Server) showLogin(w http.ResponseWriter, r *http.Request, status int, f
 	p := s.page(w, r, "Sign in")
 	p.Description = "Sign in to Twite with your username or email address."
 	p.Errors = len(f.Errors) > 0
-	return s.render(w, r, status, views.LoginPage(p, f), views.LoginForm(p, f))
+	return s.showForm(w, r, status, p, views.LoginPage(p, f), views.LoginForm(p, f))
 }
 
 // login checks a password and begins a session.

@@ -35,7 +35,7 @@ func (s *Server) showProfileForm(w http.ResponseWriter, r *http.Request, status 
 	}
 	p := s.page(w, r, "Profile")
 	p.Errors = len(f.Errors) > 0
-	return s.render(w, r, status, views.SettingsProfilePage(p, f, actors), views.SettingsProfileForm(p, f, actors))
+	return s.showForm(w, r, status, p, views.SettingsProfilePage(p, f, actors), views.SettingsProfileForm(p, f, actors))
 }
 
 // updateProfile saves what others see of the viewer.
@@ -59,8 +59,8 @@ func (s *Server) updateProfile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	part := views.SettingsProfileForm(s.page(w, r, "Profile"), f, actors)
-	return s.finish(w, r, flashProfile, LocalPath{"/settings/profile"}, part)
+	p := s.page(w, r, "Profile")
+	return s.finish(w, r, flashProfile, LocalPath{"/settings/profile"}, views.SettingsProfileForm(p, f, actors), views.Title(p))
 }
 
 // idText is an optional id as a form holds it.
@@ -84,7 +84,7 @@ func (s *Server) accountSettings(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) showAccountForm(w http.ResponseWriter, r *http.Request, status int, f views.Form) error {
 	p := s.page(w, r, "Account")
 	p.Errors = len(f.Errors) > 0
-	return s.render(w, r, status, views.SettingsAccountPage(p, f), views.SettingsAccountForm(p, f))
+	return s.showForm(w, r, status, p, views.SettingsAccountPage(p, f), views.SettingsAccountForm(p, f))
 }
 
 // updateAccount changes the viewer's name and address. It leads on to a page, since the menu shows the name.
@@ -110,7 +110,7 @@ func (s *Server) passwordSettings(w http.ResponseWriter, r *http.Request) error 
 func (s *Server) showPasswordForm(w http.ResponseWriter, r *http.Request, status int, f views.Form) error {
 	p := s.page(w, r, "Password")
 	p.Errors = len(f.Errors) > 0
-	return s.render(w, r, status, views.SettingsPasswordPage(p, f), views.SettingsPasswordForm(p, f))
+	return s.showForm(w, r, status, p, views.SettingsPasswordPage(p, f), views.SettingsPasswordForm(p, f))
 }
 
 // changePassword sets a new password, ends every other session, and gives this one a new token.
@@ -132,8 +132,8 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request) error {
 	if err := s.renewSession(r, models.Login{UserID: userID, Epoch: epoch}); err != nil {
 		return err
 	}
-	part := views.SettingsPasswordForm(s.page(w, r, "Password"), views.Form{})
-	return s.finish(w, r, flashPassword, LocalPath{"/settings/password"}, part)
+	p := s.page(w, r, "Password")
+	return s.finish(w, r, flashPassword, LocalPath{"/settings/password"}, views.SettingsPasswordForm(p, views.Form{}), views.Title(p))
 }
 
 // withPassword runs a change that asks for the current password, behind the limit on failed sign-ins of the account.

@@ -29,7 +29,7 @@ func (s *Server) showRegister(w http.ResponseWriter, r *http.Request, status int
 	p := s.page(w, r, "Create an account")
 	p.Description = "Create an account on Twite, a microblog with 140 characters a post."
 	p.Errors = len(f.Errors) > 0
-	return s.render(w, r, status, views.RegisterPage(p, f), views.RegisterForm(p, f))
+	return s.showForm(w, r, status, p, views.RegisterPage(p, f), views.RegisterForm(p, f))
 }
 
 // register makes an account and leads to the sign-in.

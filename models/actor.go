@@ -12,6 +12,7 @@ import (
 const (
 	suggestions     = 8   // actors suggested as one types
 	actorMembersMax = 100 // members listed on an actor's page
+	actorNameMax    = 200 // bytes, more than any name has; SQLite fails on LIKE patterns of 50,000
 )
 
 // An Actor is one entry of the catalogue, which migrations fill.
@@ -46,7 +47,7 @@ func (db *DB) ChooseActor(ctx context.Context, userID int64, name string) (*Acto
 		return nil, FieldErrors{{"name", "Enter the name of an actor."}}
 	}
 	unknown := FieldErrors{{"name", "That actor is not in our database."}}
-	if !storable(name) {
+	if len(name) > actorNameMax || !storable(name) {
 		return nil, unknown
 	}
 	actor := new(Actor)
@@ -63,11 +64,11 @@ func (db *DB) ChooseActor(ctx context.Context, userID int64, name string) (*Acto
 
 // SuggestActors returns a few actors one of whose names begins with what was typed.
 func (db *DB) SuggestActors(ctx context.Context, typed string) (actors []Actor, err error) {
-	typed = key(strings.TrimSpace(typed))
-	if typed == "" || !storable(typed) {
+	typed = strings.TrimSpace(typed)
+	if typed == "" || len(typed) > actorNameMax || !storable(typed) {
 		return nil, nil
 	}
-	pattern := escapeLike(typed) + "%"
+	pattern := escapeLike(key(typed)) + "%"
 	err = db.read.NewSelect().Model(&actors).
 		Where(`name_key LIKE ? ESCAPE '\' OR name_key LIKE ? ESCAPE '\'`, pattern, "% "+pattern).
 		Order("name").Limit(suggestions).Scan(ctx)

@@ -55,7 +55,7 @@ func ValidateBody(body string) string {
 }
 
 // Publish adds a post, or returns FieldErrors for the field body. If the user has already published with the same draft
-// key, it returns that post and adds nothing.
+// key, it returns that post and adds nothing; ErrNotFound if that post is deleted in the same moment.
 func (db *DB) Publish(ctx context.Context, userID int64, body, draftKey string) (*Post, error) {
 	post := &Post{Body: NormalizeBody(body), Timestamp: db.now(), UserID: userID, DraftKey: draftKey}
 	var errs FieldErrors
@@ -72,7 +72,7 @@ func (db *DB) Publish(ctx context.Context, userID int64, body, draftKey string) 
 			return err
 		}
 		*post = Post{} // the key was used before: no row came back
-		return tx.NewSelect().Model(post).Where("user_id = ? AND draft_key = ?", userID, draftKey).Scan(ctx)
+		return notFound(tx.NewSelect().Model(post).Where("user_id = ? AND draft_key = ?", userID, draftKey).Scan(ctx))
 	})
 	return post, err
 }

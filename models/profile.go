@@ -93,8 +93,8 @@ func validateWebsite(website string) string {
 		return fmt.Sprintf("Use at most %d characters for the website.", WebsiteMax)
 	}
 	u, err := url.Parse(website)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.Opaque != "" ||
-		!storable(website) || strings.ContainsAny(website, " \t\r\n\\\"<>") {
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.Opaque != "" ||
+		!storable(website) || strings.ContainsAny(website, "\\\"<>") || strings.ContainsFunc(website, unseen) {
 		return "Enter a website like https://example.com."
 	}
 	return ""

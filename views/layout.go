@@ -14,9 +14,8 @@ func fullTitle(p Page) string {
 	return title
 }
 
-// htmxConfig keeps htmx within the content security policy, and keeps answers that failed on the server out of the page:
-// the script says so instead.
-const htmxConfig = `{"includeIndicatorCSS":false,"noSwap":[204,304,"5xx"]}`
+// htmxConfig keeps answers that failed on the server out of the page: the script says so instead.
+const htmxConfig = `{"noSwap":[204,304,"5xx"]}`
 
 // The colours of the page, --paper in assets/css/tokens.css, for the browser's own bars.
 const (

@@ -179,6 +179,7 @@ func settingsForm(path string, f Form) templ.Component {
 	})
 }
 
+// SettingsProfilePage edits what everybody sees of the user.
 func SettingsProfilePage(p Page, f Form, actors []models.Actor) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -226,6 +227,7 @@ func SettingsProfilePage(p Page, f Form, actors []models.Actor) templ.Component 
 	})
 }
 
+// SettingsProfileForm is the form of SettingsProfilePage.
 func SettingsProfileForm(p Page, f Form, actors []models.Actor) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -297,6 +299,7 @@ func SettingsProfileForm(p Page, f Form, actors []models.Actor) templ.Component 
 	})
 }
 
+// SettingsAccountPage edits what the user signs in with.
 func SettingsAccountPage(p Page, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -344,6 +347,7 @@ func SettingsAccountPage(p Page, f Form) templ.Component {
 	})
 }
 
+// SettingsAccountForm is the form of SettingsAccountPage.
 func SettingsAccountForm(p Page, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -407,6 +411,7 @@ func SettingsAccountForm(p Page, f Form) templ.Component {
 	})
 }
 
+// SettingsPasswordPage changes the password.
 func SettingsPasswordPage(p Page, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -454,6 +459,7 @@ func SettingsPasswordPage(p Page, f Form) templ.Component {
 	})
 }
 
+// SettingsPasswordForm is the form of SettingsPasswordPage.
 func SettingsPasswordForm(p Page, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -495,7 +501,7 @@ func SettingsPasswordForm(p Page, f Form) templ.Component {
 				var templ_7745c5c3_Var19 string
 				templ_7745c5c3_Var19, templ_7745c5c3_Err = templ.JoinStringErrs(p.Viewer.Username)
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/settings.templ`, Line: 78, Col: 49}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/settings.templ`, Line: 84, Col: 49}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var19))
 				if templ_7745c5c3_Err != nil {

@@ -1,0 +1,222 @@
+package handlers_test
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-chi/chi/v5"
+
+	"twite/handlers"
+	"twite/models"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// TestRoutes holds what the router knows against testdata/routes.txt: METHOD PATH ACCESS. "unlisted" is what is in the
+// router but not in the table.
+func TestRoutes(t *testing.T) {
+	srv := newServer(t)
+	access := make(map[string]string)
+	for _, entry := range srv.Table() {
+		access[entry.Method+" "+entry.Pattern] = entry.Access
+	}
+	var lines []string
+	err := chi.Walk(srv.Router(), func(method, path string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		name := method + " " + path
+		lines = append(lines, fmt.Sprintf("%s %s\n", name, cmp.Or(access[name], "unlisted")))
+		delete(access, name)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range access {
+		t.Errorf("%s is in the table but not in the router", name)
+	}
+	slices.SortFunc(lines, func(a, b string) int { return strings.Compare(byPath(a), byPath(b)) })
+	wantGolden(t, "testdata/routes.txt", strings.Join(lines, ""))
+}
+
+// byPath sorts lines by path before method.
+func byPath(line string) string {
+	method, rest, _ := strings.Cut(line, " ")
+	path, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	return path + " " + method
+}
+
+func wantGolden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; if that is right, run the test with -update. It would be:\n%s", file, got)
+	}
+}
+
+// A rule is what a route does for those whom its access lets in: a status, and where it leads on to. {id} stands for the
+// thing of the owner, {username} for the owner's name.
+type rule struct {
+	fields   []string // of the form that is sent
+	ok       string   // for those let in; for the owner only, where others says something else
+	others   string   // for members whose thing it is not; like ok if empty
+	stranger string   // for strangers, where their way does not follow from the access
+}
+
+// rules has an entry for every route of the table.
+var rules = map[string]rule{
+	"GET /":                   {ok: "200"},
+	"GET /index":              {ok: "303 /"},
+	"POST /posts":             {fields: []string{"body", "x"}, ok: "303 /"},
+	"GET /posts/{id}":         {ok: "200"},
+	"GET /posts/{id}/edit":    {ok: "200", others: "404"},
+	"POST /posts/{id}":        {fields: []string{"body", "x"}, ok: "303 /posts/{id}", others: "404"},
+	"GET /posts/{id}/delete":  {ok: "200", others: "404"},
+	"POST /posts/{id}/delete": {ok: "303 /", others: "404"},
+	"GET /@{username}":        {ok: "200"},
+
+	"GET /register":        {ok: "200"},
+	"POST /register":       {fields: []string{"username", "x"}, ok: "422"},
+	"POST /register/check": {fields: []string{"username", "x"}, ok: "200"},
+	"GET /login":           {ok: "200"},
+	"POST /login":          {fields: []string{"username", "x", "password", "y"}, ok: "422"},
+	"GET /logout":          {ok: "200", stranger: "303 /login?next=%2F"}, // not to sign in only to be asked to sign out
+	"POST /logout":         {ok: "303 /login"},
+
+	"GET /name":             {ok: "200"},
+	"POST /name":            {fields: []string{"name", "al pacino"}, ok: "303 /actor/26073614"},
+	"GET /name/suggestions": {ok: "200"},
+	"GET /actor/{id}":       {ok: "200"},
+
+	"GET /settings":                         {ok: "303 /settings/profile"},
+	"GET /settings/profile":                 {ok: "200"},
+	"POST /settings/profile":                {fields: []string{"bio", "x"}, ok: "303 /settings/profile"},
+	"GET /settings/account":                 {ok: "200"},
+	"POST /settings/account":                {ok: "422"},
+	"GET /settings/password":                {ok: "200"},
+	"POST /settings/password":               {ok: "422"},
+	"GET /settings/sessions":                {ok: "200"},
+	"POST /settings/sessions/{id}/revoke":   {ok: "303 /login", others: "404"},
+	"POST /settings/sessions/revoke-others": {ok: "303 /settings/sessions"},
+}
+
+var roles = []string{"stranger", "member", "owner", "admin", "suspended"}
+
+// expected is what a role gets, following from the access of a route and its rule.
+func (r rule) expected(entry handlers.RouteEntry, role, path string) string {
+	signedIn := role != "stranger" && role != "suspended"
+	get := entry.Method == http.MethodGet
+	switch {
+	case !signedIn && r.stranger != "":
+		return r.stranger
+	case !signedIn && entry.Access == "member" && get:
+		return "303 /login?next=" + strings.NewReplacer("/", "%2F", "@", "%40").Replace(path)
+	case !signedIn && entry.Access == "member":
+		return "303 /login"
+	case !signedIn && entry.Access == "writer":
+		return "401"
+	case signedIn && entry.Access == "guest":
+		return "303 /"
+	case role != "owner" && r.others != "":
+		return r.others
+	}
+	return r.ok
+}
+
+// TestG2_EveryRouteForEveryRole asks for every route of the table in every role. A route without a rule fails.
+func TestG2_EveryRouteForEveryRole(t *testing.T) {
+	srv := newServer(t)
+	for i, entry := range srv.Table() {
+		name := entry.Method + " " + entry.Pattern
+		rule, ok := rules[name]
+		if !ok {
+			t.Errorf("%s has no rule: write down what it does for each role", name)
+			continue
+		}
+		for _, role := range roles {
+			t.Run(name+" as "+role, func(t *testing.T) {
+				owner := srv.login(fmt.Sprintf("owner-%d-%s", i, role))
+				path := thingOf(srv, owner, entry.Pattern)
+				visitor := srv.inRole(role, owner)
+				want := strings.ReplaceAll(rule.expected(entry, role, path), "{id}", lastNumber(path))
+
+				answer := visitor.send(entry.Method, path, form(rule.fields...))
+				got := strings.TrimSpace(fmt.Sprint(answer.status, " ", answer.location()))
+				if got != want {
+					t.Errorf("%s: %s, want %s", path, got, want)
+				}
+			})
+		}
+	}
+	for name := range rules {
+		if !slices.ContainsFunc(srv.Table(), func(e handlers.RouteEntry) bool { return e.Method+" "+e.Pattern == name }) {
+			t.Errorf("%s has a rule but is no route", name)
+		}
+	}
+}
+
+// thingOf is the path of a route, for a new thing of the owner.
+func thingOf(srv *server, owner *client, pattern string) string {
+	switch {
+	case strings.HasPrefix(pattern, "/posts/{id}"):
+		return strings.Replace(pattern, "/posts/{id}", srv.post(owner.user, "mine"), 1)
+	case strings.HasPrefix(pattern, "/settings/sessions/{id}"):
+		id := owner.get("/settings/sessions").find("[data-session]").attr("data-session")
+		return strings.Replace(pattern, "{id}", id, 1)
+	}
+	return strings.NewReplacer("{id}", "26073614", "{username}", owner.user.Username).Replace(pattern)
+}
+
+// inRole is a client in that role beside the owner of something.
+func (s *server) inRole(role string, owner *client) *client {
+	s.t.Helper()
+	name := role + owner.user.Username
+	switch role {
+	case "stranger":
+		return s.visitor()
+	case "owner":
+		return owner
+	}
+	c := s.login(name)
+	var err error
+	switch role {
+	case "admin":
+		err = s.db.SetRole(s.t.Context(), name, models.Admin)
+	case "suspended":
+		err = s.db.Suspend(s.t.Context(), name)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
+// send is get or post.
+func (c *client) send(method, path string, fields map[string][]string, changes ...with) *response {
+	c.srv.t.Helper()
+	if method == http.MethodPost {
+		return c.post(path, fields, changes...)
+	}
+	return c.do(method, path, nil, changes...)
+}
+
+func lastNumber(path string) string {
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment != "" && strings.Trim(segment, "0123456789") == "" {
+			return segment
+		}
+	}
+	return ""
+}
