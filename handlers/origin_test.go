@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -154,7 +155,7 @@ func TestA9_NothingBrokenIsTaken(t *testing.T) {
 			for _, broken := range []string{"\x00", "a\x00b", "\xff", "a\xc3", "\xed\xa0\x80", "\xf5\x80\x80\x80"} {
 				for _, way := range [][]with{nil, {htmx()}} {
 					want := 422
-					if path == "/register/check" && strings.Contains("username email password password2", name) {
+					if path == "/register/check" && slices.Contains([]string{"username", "email", "password", "password2"}, name) {
 						want = 200 // the live check answers 200 with the field marked
 					}
 					if entry.Access == "writer" && len(way) == 0 {

@@ -131,10 +131,12 @@ func (s *Server) beginSession(r *http.Request, login models.Login) error {
 		return err
 	}
 	s.bindSession(r, login)
+	lifetime := s.config.SessionLifetime
 	if r.PostForm.Get("remember_me") != "" {
 		s.sessions.RememberMe(ctx, true)
-		s.sessions.SetDeadline(ctx, s.db.Now().Add(s.config.RememberLifetime).UTC())
+		lifetime = s.config.RememberLifetime
 	}
+	s.sessions.SetDeadline(ctx, s.db.Now().Add(lifetime).UTC())
 	if text := keptText(r); text != "" {
 		s.sessions.Put(ctx, keptKey, text)
 	}

@@ -33,7 +33,7 @@ document.addEventListener("click", (event) => {
   if (!button) return
   const visible = !isShown(button)
   show(button, visible)
-  announce(visible ? "Your password is shown." : "Your password is hidden.")
+  announce(visible ? "Your password is shown." : "Your password is hidden.", true)
 })
 
 // Browsers keep what was typed into text fields for completion, so a password leaves as a password.

@@ -2,10 +2,12 @@
 
 const region = () => document.getElementById("status")
 
-// Shows a message in the page's live region, where screen readers hear it.
-export function announce(message) {
-  const status = region()
-  if (status) status.textContent = message
+// Shows a message in the page's live region, where screen readers hear it. A passing one fades by itself.
+export function announce(message, passing = false) {
+  const line = document.createElement("p")
+  line.className = passing ? "toast passing" : "toast"
+  line.textContent = message
+  region()?.replaceChildren(...(message ? [line] : []))
 }
 
 let shown = ""
