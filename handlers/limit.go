@@ -25,7 +25,7 @@ func ParseLimit(text string) (Limit, error) {
 	n, per, _ := strings.Cut(text, "/")
 	count, errN := strconv.Atoi(n)
 	duration, errPer := time.ParseDuration(per)
-	if errN != nil || errPer != nil || count < 1 || duration <= 0 {
+	if errN != nil || errPer != nil || count < 1 || duration < time.Duration(count) {
 		return Limit{}, errors.New("must be a number of tries and a time, like 10/5m")
 	}
 	return Limit{count, duration}, nil

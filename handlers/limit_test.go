@@ -158,7 +158,7 @@ func TestParseLimit(t *testing.T) {
 			t.Errorf("%q: %v, %v, want %v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "10", "10/", "/5m", "0/5m", "-1/5m", "10/0s", "10/-5m", "10/5", "x/5m", "10/x", "10/5m/2", "1e3/5m", "10 / 5m"} {
+	for _, text := range []string{"", "10", "10/", "/5m", "0/5m", "-1/5m", "10/0s", "10/-5m", "10/5", "x/5m", "10/x", "10/5m/2", "1e3/5m", "10 / 5m", "10/9ns"} {
 		if got, err := ParseLimit(text); err == nil {
 			t.Errorf("%q is taken as %v", text, got)
 		}
@@ -166,7 +166,7 @@ func TestParseLimit(t *testing.T) {
 }
 
 func FuzzParseLimit(f *testing.F) {
-	for _, seed := range []string{"10/5m", "1/1ns", "0/1s", "-1/-1s", "9223372036854775807/2562047h47m16.854775807s", "1/1h1m1s1ms", "/", "", "10/5"} {
+	for _, seed := range []string{"10/5m", "1/1ns", "0/1s", "-1/-1s", "9223372036854775807/2562047h47m16.854775807s", "1/1h1m1s1ms", "/", "", "10/5", "10/1ns", "100/100ns"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -23,21 +23,22 @@ func (n NewUser) validate(p *Passwords) (errs FieldErrors) {
 	return errs
 }
 
-// Register makes an account, or returns FieldErrors for the fields username, email, password and password2.
+// Register makes an account, or returns FieldErrors for the fields username, email, password, password2 and role.
 func (db *DB) Register(ctx context.Context, n NewUser) (*User, error) {
+	if n.Role == "" {
+		n.Role = Member
+	}
 	errs, err := db.CheckNewUser(ctx, n)
 	if err != nil {
 		return nil, err
 	}
+	errs.add("role", ValidateRole(n.Role))
 	if err := errs.err(); err != nil {
 		return nil, err
 	}
 	hash, err := db.Passwords.Hash(ctx, n.Password)
 	if err != nil {
 		return nil, err
-	}
-	if n.Role == "" {
-		n.Role = Member
 	}
 	user := &User{
 		Username: n.Username, UsernameKey: key(n.Username), Email: n.Email, EmailKey: key(n.Email),
@@ -213,6 +214,9 @@ func (db *DB) UpdateAccount(ctx context.Context, userID int64, username, email, 
 	errs = merge(errs, taken)
 	if err := db.checkCurrent(ctx, userID, currentPassword, &errs); err != nil {
 		return err
+	}
+	if len(errs) == 0 && isName(currentPassword, username, email) {
+		errs.add("username", "Use a username and email address that are not your password.")
 	}
 	if err := errs.err(); err != nil {
 		return err

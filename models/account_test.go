@@ -338,6 +338,7 @@ func TestUpdateAccount(t *testing.T) {
 		{"another's name and address", "BOB", "Bob@example.com", "alice-secret", []string{"username", "email"}},
 		{"a bad name and address, a wrong password", "-", "-", "wrong", []string{"username", "email", "current_password"}},
 		{"no password", "alice", "alice@example.com", "", []string{"current_password"}},
+		{"a name that is the password", "alice-secret", "alice@example.com", "alice-secret", []string{"username"}},
 		{"one's own name in another case", "ALICE", "ALICE@example.com", "alice-secret", nil},
 		{"new ones", "alina", "alina@example.com", "alice-secret", nil},
 	}

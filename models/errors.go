@@ -90,7 +90,7 @@ func Unavailable(err error) bool {
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) { // classes 08 connection, 53 resources, 57 operator, 58 system
-		return slices.Contains([]string{"08", "53", "57", "58"}, pg.Code[:2])
+		return len(pg.Code) == 5 && slices.Contains([]string{"08", "53", "57", "58"}, pg.Code[:2])
 	}
 	var network net.Error
 	var connect *pgconn.ConnectError

@@ -30,8 +30,11 @@ func (db *DB) SetPassword(ctx context.Context, username, password string) error 
 	return err
 }
 
-// SetRole gives the user of that name a role; ErrNotFound without such a user.
+// SetRole gives the user of that name a role. It returns FieldErrors for the field role, or ErrNotFound.
 func (db *DB) SetRole(ctx context.Context, username string, role Role) error {
+	if message := ValidateRole(role); message != "" {
+		return FieldErrors{{"role", message}}
+	}
 	return oneRow(db.write.NewUpdate().Model((*User)(nil)).Set("role = ?", role).
 		Where("username_key = ?", key(username)).Exec(ctx))
 }

@@ -35,6 +35,7 @@ func TestOperatorCommands(t *testing.T) {
 	if _, err := db.Authenticate(ctx, "alice", "new secret words"); err != nil {
 		t.Errorf("the new password: %v", err)
 	}
+	wantFields(t, db.SetRole(ctx, "alice", "king"), "role")
 	wantError(t, db.SetRole(ctx, "carol", models.Admin), models.ErrNotFound)
 	wantError(t, db.SetPassword(ctx, "carol", "new secret words"), models.ErrNotFound)
 	wantError(t, db.Suspend(ctx, "carol"), models.ErrNotFound)

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -82,14 +83,19 @@ func (p *Passwords) Validate(password, username, email string) string {
 	case n > PasswordMax:
 		return fmt.Sprintf("Use at most %d characters for the password.", PasswordMax)
 	}
-	lower := strings.ToLower(password)
-	if _, found := p.common[lower]; found {
+	if _, found := p.common[strings.ToLower(password)]; found {
 		return "Use a less common password: this one is among the first that others would try."
 	}
-	if lower == strings.ToLower(username) || lower == strings.ToLower(email) {
+	if isName(password, username, email) {
 		return "Use a password that is not your username or email address."
 	}
 	return ""
+}
+
+// isName reports whether a password is just the account's name or address.
+func isName(password, username, email string) bool {
+	lower := strings.ToLower(password)
+	return lower == strings.ToLower(username) || lower == strings.ToLower(email)
 }
 
 // validatePair is Validate for a password typed twice, in the fields password and password2.
@@ -184,6 +190,9 @@ func decodeHash(hash string) (cost HashCost, salt, key []byte, err error) {
 	}
 	if key, err = base64.RawStdEncoding.DecodeString(keyText); err != nil {
 		return broken(err)
+	}
+	if cost.Passes == 0 || cost.Threads == 0 {
+		return broken(errors.New("argon2 without passes or threads"))
 	}
 	if len(key) != keyBytes {
 		return broken(fmt.Errorf("key of %d bytes", len(key)))

@@ -45,7 +45,7 @@ func ValidateBody(body string) string {
 	if !storable(body) {
 		return "Write the post without the characters that cannot be typed."
 	}
-	if strings.TrimSpace(body) == "" {
+	if !strings.ContainsFunc(body, seen) {
 		return "Write something first."
 	}
 	if n := utf8.RuneCountInString(body); n > BodyMax {

@@ -38,6 +38,7 @@ func TestBodies(t *testing.T) {
 		{"spaces", "   ", "   ", empty},
 		{"line ends alone", "\r\n\r", "\n\n", empty},
 		{"other white space", "\t\v\f\u0085\u00a0\u1680\u2000\u2009\u2028\u2029\u202f\u205f\u3000", "", empty},
+		{"nothing to be seen", "\u200b\u200d\u2060\ufeff", "", empty},
 		{"NUL", "a\x00b", "", typed},
 		{"broken UTF-8", "a\xffb", "", typed},
 		{"half a character", "é"[:1], "", typed},

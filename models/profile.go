@@ -64,8 +64,8 @@ func (u *ProfileUpdate) validate() (errs FieldErrors) {
 	u.Bio = strings.TrimSpace(norm.NFC.String(normalizeNewlines(u.Bio)))
 	u.Website = strings.TrimSpace(u.Website)
 	errs.add("display_name", validateText(u.DisplayName, "display name", DisplayNameMax))
-	if errs.Get("display_name") == "" && strings.ContainsAny(u.DisplayName, "\r\n") {
-		errs.add("display_name", "Write the display name on one line.")
+	if errs.Get("display_name") == "" && strings.ContainsFunc(u.DisplayName, turning) {
+		errs.add("display_name", "Write the display name on one line, without characters that turn the text.")
 	}
 	errs.add("bio", validateText(u.Bio, "bio", BioMax))
 	errs.add("website", validateWebsite(u.Website))

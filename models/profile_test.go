@@ -62,7 +62,8 @@ func TestUpdateProfileRefuses(t *testing.T) {
 		want   models.FieldErrors
 	}{
 		{"a long display name", models.ProfileUpdate{DisplayName: strings.Repeat("ж", 65)}, models.FieldErrors{{"display_name", "Use at most 64 characters for the display name."}}},
-		{"two lines", models.ProfileUpdate{DisplayName: "a\nb"}, models.FieldErrors{{"display_name", "Write the display name on one line."}}},
+		{"two lines", models.ProfileUpdate{DisplayName: "a\nb"}, models.FieldErrors{{"display_name", "Write the display name on one line, without characters that turn the text."}}},
+		{"text turned round", models.ProfileUpdate{DisplayName: "a\u202eb"}, models.FieldErrors{{"display_name", "Write the display name on one line, without characters that turn the text."}}},
 		{"a long bio", models.ProfileUpdate{Bio: strings.Repeat("😀", 161)}, models.FieldErrors{{"bio", "Use at most 160 characters for the bio."}}},
 		{"a long website", models.ProfileUpdate{Website: "https://example.com/" + strings.Repeat("x", 181)}, models.FieldErrors{{"website", "Use at most 200 characters for the website."}}},
 		{"an unknown actor", models.ProfileUpdate{FavoriteActor: new(int64(1))}, models.FieldErrors{{"favorite_actor", "Choose an actor from the list."}}},

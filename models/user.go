@@ -42,6 +42,14 @@ const (
 // Roles lists all roles, the least first.
 var Roles = []Role{Member, Moderator, Admin, Owner}
 
+// ValidateRole returns what is wrong with a role in words that say how to put it right, or "".
+func ValidateRole(role Role) string {
+	if !slices.Contains(Roles, role) {
+		return "Choose the role member, moderator, admin or owner."
+	}
+	return ""
+}
+
 // A User is an account, without its password: that is in no type that leaves this package.
 type User struct {
 	bun.BaseModel `bun:"table:users,alias:u"`
@@ -165,6 +173,12 @@ func notDomainChar(r rune) bool {
 // unseen reports whether a character is one that nobody sees: white space, a control, or one of Unicode's
 // format characters, some of which turn the direction of the text.
 func unseen(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
+
+// seen reports whether a character leaves a mark on the page.
+func seen(r rune) bool { return !unseen(r) }
+
+// turning are the characters that have other text run the other way: nothing for a name that stands among other text.
+func turning(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
 
 // key is how names and addresses are compared: lower case, in Unicode's composed form.
 func key(s string) string { return strings.ToLower(norm.NFC.String(s)) }

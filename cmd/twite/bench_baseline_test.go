@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -16,8 +17,10 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -27,7 +30,7 @@ import (
 	"twite/models"
 )
 
-// baselineSwitch is the environment variable that turns the process which it is set for into the baseline.
+// baselineSwitch is the environment variable that has BenchmarkBudgets be the baseline instead of measuring it.
 const baselineSwitch = "TWITE_BENCH_BASELINE"
 
 // A baseline is what Twite is measured against: the least code that answers the same requests with answers of the same
@@ -59,8 +62,18 @@ func startBaseline(b *testing.B, config baselineConfig) *subject {
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^$", "-test.bench=^"+b.Name()+"$", "-test.benchtime=1x")
 	cmd.Env = append(os.Environ(), baselineSwitch+"=1", oneCore)
-	cmd.Stdin = strings.NewReader(string(text))
+	cmd.Stdin = bytes.NewReader(text)
 	return startSubject(b, "baseline", config.Addr, cmd)
+}
+
+// beBaseline serves until the process is told to end.
+func beBaseline(b *testing.B) {
+	ctx, stop := signal.NotifyContext(b.Context(), syscall.SIGTERM)
+	defer stop()
+	if err := serveBaseline(ctx, os.Stdin); err != nil {
+		fmt.Fprintln(os.Stderr, "baseline:", err) // the other output is not read
+		b.FailNow()
+	}
 }
 
 // serveBaseline answers requests until ctx ends.

@@ -3,23 +3,25 @@
 package main
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"twite/models"
 )
 
 const (
 	benchUsers = 10_000
 	benchPosts = 100_000
 	wideLimit  = "1000000000/1s" // no limit in practice
-	users      = 8               // requests under way at once, unless a row says otherwise
+	atOnce     = 8               // requests under way, unless a row says otherwise
 )
 
 // Budgets that BenchmarkBudgets holds Twite to, beside those of budget_test.go.
@@ -62,16 +64,7 @@ type trial struct {
 	asset, tag       string // the path of the stylesheet, and its ETag as a browser gets it
 }
 
-// beBaseline serves until the process is told to end.
-func beBaseline(b *testing.B) {
-	ctx, stop := signal.NotifyContext(b.Context(), syscall.SIGTERM)
-	defer stop()
-	if err := serveBaseline(ctx, os.Stdin); err != nil {
-		fmt.Fprintln(os.Stderr, "baseline:", err) // the other output is not read
-		b.FailNow()
-	}
-}
-
+// newTrial builds the binary as a release is built, fills a town, and starts both servers on it.
 func newTrial(b *testing.B) *trial {
 	b.Helper()
 	t := &trial{binary: filepath.Join(b.TempDir(), "twite"), database: filepath.Join(b.TempDir(), "town.db")}
@@ -167,31 +160,43 @@ type comparison struct {
 
 func (t *trial) comparisons() []comparison {
 	always := func(request []byte) func(int64) []byte { return func(int64) []byte { return request } }
-	post := func(i int64) []byte {
-		return wirePost("/posts", fmt.Sprintf("body=The+ferry+is+late+again,+for+the+%d.+time.&draft_key=%d-%d", i, i, time.Now().UnixNano()), t.cookie)
-	}
-	signIn := func(int64) []byte {
-		return wirePost("/login", "username="+townMember()+"&password="+strings.ReplaceAll(townPassword, " ", "+"))
-	}
-	htmx, encodings := "HX-Request: true", "Accept-Encoding: "+browserEncodings
-	older := func(i int64) []byte {
-		return wireGet(fmt.Sprintf("/?before=%d", benchPosts-20*(i%100)), t.cookie, htmx)
-	}
-	tag := "If-None-Match: " + t.tag
+	encodings := "Accept-Encoding: " + browserEncodings
 	return []comparison{
-		{"login page", 1.5, users, 3000, 200, always(wireGet("/login"))},
-		{"asset", 1.5, users, 4000, 200, always(wireGet(t.asset, encodings))},
-		{"304", 1.5, users, 4000, 304, always(wireGet(t.asset, encodings, tag))},
-		{"timeline page", 1.5, users, 1000, 200, t.timeline},
-		{"timeline partial", 1.3, users, 1000, 200, older},
-		{"field check", 2, users, 2000, 200, checkName},
+		{"login page", 1.5, atOnce, 3000, 200, always(wireGet("/login"))},
+		{"asset", 1.5, atOnce, 4000, 200, always(wireGet(t.asset, encodings))},
+		{"304", 1.5, atOnce, 4000, 304, always(wireGet(t.asset, encodings, "If-None-Match: "+t.tag))},
+		{"timeline page", 1.5, atOnce, 1000, 200, t.readPage},
+		{"timeline partial", 1.3, atOnce, 1000, 200, t.readPartial},
+		{"field check", 2, atOnce, 2000, 200, checkName},
 		{"sign-in", 1.1, 2, 20, 303, signIn},
-		{"post", 1, 1, 200, 303, post},
-		{"post 16 at once", 1, 16, 600, 303, post},
+		{"post", 1, 1, 200, 303, t.publish},
+		{"post 16 at once", 1, 16, 600, 303, t.publish},
 	}
 }
 
-func (t *trial) timeline(int64) []byte { return wireGet("/", t.cookie) }
+func (t *trial) readPage(int64) []byte { return wireGet("/", t.cookie) }
+
+// readPartial scrolls through the newest pages.
+func (t *trial) readPartial(i int64) []byte {
+	return wireGet(fmt.Sprintf("/?before=%d", benchPosts-models.PageSize*(i%100)), t.cookie, "HX-Request: true")
+}
+
+func (t *trial) publish(i int64) []byte {
+	return wirePost("/posts", fmt.Sprintf("body=The+ferry+is+late+for+the+%d.+time.&draft_key=%s", i, rand.Text()), t.cookie)
+}
+
+func signIn(int64) []byte {
+	return wirePost("/login", url.Values{"username": {townMember()}, "password": {townPassword}}.Encode())
+}
+
+// checkName asks in turn for a name that is free and for one that is taken, with the whole form, as htmx does.
+func checkName(i int64) []byte {
+	name := fmt.Sprintf("newcomer-%d", i)
+	if i%2 == 0 {
+		name = townMember()
+	}
+	return wirePost("/register/check", "username="+name+"&email=&password=&password2=", "HX-Request: true", "HX-Source: input#username")
+}
 
 // compare lets the two servers take turns.
 func (t *trial) compare(b *testing.B, c comparison) row {
@@ -205,7 +210,7 @@ func (t *trial) compare(b *testing.B, c comparison) row {
 		theirs = append(theirs, t.baseline.volley(c.connections, c.requests, c.status, c.request))
 	}
 	r := row{comparison: c, twite: median(ours), baseline: median(theirs)}
-	if more, less := max(r.twite.size, r.baseline.size), min(r.twite.size, r.baseline.size); (more-less)*20 > more {
+	if difference := r.twite.size - r.baseline.size; max(difference, -difference)*20 > r.twite.size {
 		b.Errorf("Twite answers with %d bytes and the baseline with %d: that is no comparison", r.twite.size, r.baseline.size)
 	}
 	b.ReportMetric(0, "ns/op")
@@ -214,14 +219,3 @@ func (t *trial) compare(b *testing.B, c comparison) row {
 	b.ReportMetric(r.ratio(), "ratio")
 	return r
 }
-
-// checkName asks in turn for a name that is free and for one that is taken, with the whole form, as htmx does.
-func checkName(i int64) []byte {
-	name := freeName(i)
-	if i%2 == 0 {
-		name = townMember()
-	}
-	return wirePost("/register/check", "username="+name+"&email=&password=&password2=", "HX-Request: true", "HX-Source: input#username")
-}
-
-func freeName(i int64) string { return fmt.Sprintf("newcomer-%d", i) }

@@ -88,7 +88,7 @@ func (t *trial) memory(b *testing.B) (idle, load float64) {
 	s := t.startTwite(b)
 	defer s.stop()
 	idle = s.memory("VmRSS") / mib
-	s.volley(16, 5000, 200, t.timeline)
+	s.volley(16, 5000, 200, t.readPage)
 	return idle, s.memory("VmHWM") / mib
 }
 

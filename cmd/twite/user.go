@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -119,8 +118,8 @@ func report(env environment, err error, name, done string) error {
 }
 
 func checkRole(role string) error {
-	if !slices.Contains(models.Roles, models.Role(role)) {
-		return usageError{fmt.Sprintf("there is no role %q: choose member, moderator, admin or owner", role)}
+	if message := models.ValidateRole(models.Role(role)); message != "" {
+		return usageError{message}
 	}
 	return nil
 }

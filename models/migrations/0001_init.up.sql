@@ -1,5 +1,5 @@
 CREATE TABLE actors (
-    id         BIGINT PRIMARY KEY,
+    id         BIGINT NOT NULL PRIMARY KEY,
     name       TEXT NOT NULL,
     name_key   TEXT NOT NULL,
     birth_year INTEGER NOT NULL,

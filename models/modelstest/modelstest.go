@@ -23,8 +23,8 @@ func New(t testing.TB) *models.DB {
 	return db
 }
 
-// URL returns the address of a database for this test: a SQLite file that does not exist yet, or a fresh PostgreSQL
-// database. Open it several times to play several nodes.
+// URL returns the address of a database for this test: a SQLite file that does not exist yet, or an empty schema
+// of PostgreSQL. Open it several times to play several nodes.
 func URL(t testing.TB) string {
 	t.Helper()
 	if url, ok := postgresURL(t); ok {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -18,12 +17,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"twite/models"
 )
 
-// postgresURL returns the URL of a fresh, migrated PostgreSQL database that is
-// dropped when the test ends, or false when the run in progress is on SQLite.
+// postgresURL returns the URL of an empty PostgreSQL schema that is dropped when
+// the test ends, or false when the run in progress is on SQLite.
 func postgresURL(t testing.TB) (databaseURL string, ok bool) {
 	t.Helper()
 	// Main reads these before go test begins to note which variables a result
@@ -36,14 +33,14 @@ func postgresURL(t testing.TB) (databaseURL string, ok bool) {
 	if c == nil {
 		return "", false
 	}
-	name, err := c.createDatabase(t.Context())
+	name, err := c.createSchema(t.Context())
 	if err != nil {
-		t.Fatalf("create a PostgreSQL database: %v", err)
+		t.Fatalf("create a PostgreSQL schema: %v", err)
 	}
 	t.Cleanup(func() {
 		// The context of the test has ended by now.
-		if err := c.dropDatabase(context.Background(), name); err != nil {
-			t.Errorf("drop PostgreSQL database %s: %v", name, err)
+		if err := c.dropSchema(context.Background(), name); err != nil {
+			t.Errorf("drop PostgreSQL schema %s: %v", name, err)
 		}
 	})
 	return c.url(name), true
@@ -70,18 +67,15 @@ func findPostgres() (bin string, ok bool) {
 
 const folderPrefix = "twite-pg-"
 
-// templateName is the migrated database that each test's database copies.
-const templateName = "migrated"
-
 // cluster is a PostgreSQL server on a temporary folder, reached through a unix
 // socket. It starts with the first test that needs it.
 type cluster struct {
-	bin       string
-	start     func() error // once
-	dir       string       // data and socket
-	server    *exec.Cmd
-	admin     *sql.DB // to create and drop databases
-	databases atomic.Int64
+	bin     string
+	start   func() error // once
+	dir     string       // data and socket
+	server  *exec.Cmd
+	admin   *sql.DB // to create and drop schemas
+	schemas atomic.Int64
 }
 
 func newCluster(bin string) *cluster {
@@ -90,8 +84,7 @@ func newCluster(bin string) *cluster {
 	return c
 }
 
-// boot makes the folder, starts the server and migrates the template. What it
-// leaves behind when it fails is for stop to remove.
+// boot makes the folder and starts the server. What it leaves behind when it fails is for stop to remove.
 func (c *cluster) boot() error {
 	if err := c.makeFolder(); err != nil {
 		return err
@@ -103,12 +96,12 @@ func (c *cluster) boot() error {
 		return err
 	}
 	// The driver is registered by models.
-	admin, err := sql.Open("pgx", c.url("postgres"))
+	admin, err := sql.Open("pgx", c.url("public"))
 	if err != nil {
 		return err
 	}
 	c.admin = admin
-	return c.migrateTemplate(context.Background())
+	return nil
 }
 
 // makeFolder keeps the path short: the system allows a socket about 100 bytes.
@@ -189,37 +182,24 @@ func (c *cluster) command(program string, args ...string) *exec.Cmd {
 
 func (c *cluster) dataDir() string { return filepath.Join(c.dir, "data") }
 
-func (c *cluster) url(database string) string {
-	socket := url.Values{"host": {c.dir}}
-	return "postgres://postgres@/" + database + "?" + socket.Encode()
+func (c *cluster) url(schema string) string {
+	query := url.Values{"host": {c.dir}, "search_path": {schema}}
+	return "postgres://postgres@/postgres?" + query.Encode()
 }
 
-// migrateTemplate closes its connections: PostgreSQL copies no database that
-// is in use.
-func (c *cluster) migrateTemplate(ctx context.Context) error {
-	if _, err := c.admin.ExecContext(ctx, "CREATE DATABASE "+templateName); err != nil {
-		return err
-	}
-	db, err := models.Open(ctx, c.url(templateName))
-	if err != nil {
-		return err
-	}
-	return errors.Join(db.Migrate(ctx), db.Close())
-}
-
-// createDatabase copies the template and returns the name of the copy.
-func (c *cluster) createDatabase(ctx context.Context) (string, error) {
+// createSchema makes an empty schema, which does a database's work for a test at a tenth of the cost: CREATE DATABASE
+// copies some 300 files.
+func (c *cluster) createSchema(ctx context.Context) (string, error) {
 	if err := c.start(); err != nil {
 		return "", err
 	}
-	name := fmt.Sprintf("test_%d", c.databases.Add(1))
-	_, err := c.admin.ExecContext(ctx, "CREATE DATABASE "+name+" TEMPLATE "+templateName)
+	name := fmt.Sprintf("test_%d", c.schemas.Add(1))
+	_, err := c.admin.ExecContext(ctx, "CREATE SCHEMA "+name)
 	return name, err
 }
 
-// dropDatabase disconnects whoever still uses the database.
-func (c *cluster) dropDatabase(ctx context.Context, name string) error {
-	_, err := c.admin.ExecContext(ctx, "DROP DATABASE "+name+" WITH (FORCE)")
+func (c *cluster) dropSchema(ctx context.Context, name string) error {
+	_, err := c.admin.ExecContext(ctx, "DROP SCHEMA "+name+" CASCADE")
 	return err
 }
 

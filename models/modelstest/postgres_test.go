@@ -18,19 +18,19 @@ func TestEachTestHasItsOwnMigratedDatabase(t *testing.T) {
 	}
 }
 
-func TestThePostgresDatabaseEndsWithTheTest(t *testing.T) {
+func TestThePostgresSchemaEndsWithTheTest(t *testing.T) {
 	var name string
 	t.Run("test", func(t *testing.T) {
 		databaseURL, ok := postgresURL(t)
 		if !ok {
 			t.Skip("this run is on SQLite")
 		}
-		// Left open on purpose: a forgotten connection must not keep the database.
+		// Left open on purpose: a forgotten connection must not keep the schema.
 		db, err := sql.Open("pgx", databaseURL)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := db.QueryRow("SELECT current_database()").Scan(&name); err != nil {
+		if err := db.QueryRow("SELECT current_schema()").Scan(&name); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -39,11 +39,11 @@ func TestThePostgresDatabaseEndsWithTheTest(t *testing.T) {
 	}
 	var left int
 	err := postgres.admin.QueryRowContext(context.Background(),
-		"SELECT count(*) FROM pg_database WHERE datname = $1", name).Scan(&left)
+		"SELECT count(*) FROM pg_namespace WHERE nspname = $1", name).Scan(&left)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if left != 0 {
-		t.Errorf("database %s is still there", name)
+		t.Errorf("schema %s is still there", name)
 	}
 }
