@@ -164,7 +164,7 @@ func (s *Server) loadSession(next http.Handler) http.Handler {
 // enter lets those in whom a route is for, with a form that can be read, and leads the others on.
 func (s *Server) enter(rt route) http.HandlerFunc {
 	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
-		if rt.method == post {
+		if rt.method == http.MethodPost {
 			if err := readForm(w, r, rt.form); err != nil {
 				return err
 			}

@@ -98,7 +98,7 @@ func keepInPlace(w http.ResponseWriter, r *http.Request) {
 
 // answer runs a handler on a buffered response, saves the session, and only then sends: an error on the way is never
 // glued to half a page, and no page is sent whose session was not saved.
-func (s *Server) answer(handle func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+func (s *Server) answer(handle handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		buffered := newBuffer(w)
 		defer buffered.release()

@@ -32,11 +32,21 @@ func newResponse(t testing.TB, answer *http.Response) *response {
 	return r
 }
 
+// String is what failed tests show: the body, of a page its main part.
+func (r *response) String() string {
+	_, main, found := strings.Cut(r.body, "<main")
+	if !found {
+		return r.body
+	}
+	main, _, _ = strings.Cut(main, "</main>")
+	return "<main" + main
+}
+
 // wants fails the test unless the answer has this status.
 func (r *response) wants(t testing.TB, status int) *response {
 	t.Helper()
 	if r.status != status {
-		t.Fatalf("status is %d, want %d\n%s", r.status, status, r.body)
+		t.Fatalf("status is %d, want %d\n%s", r.status, status, r)
 	}
 	return r
 }
@@ -45,7 +55,7 @@ func (r *response) wants(t testing.TB, status int) *response {
 func (r *response) leadsTo(t testing.TB, location string) *response {
 	t.Helper()
 	if got := r.location(); got != location {
-		t.Fatalf("answer %d leads to %q, want %q\n%s", r.status, got, location, r.body)
+		t.Fatalf("answer %d leads to %q, want %q\n%s", r.status, got, location, r)
 	}
 	return r
 }
@@ -85,7 +95,7 @@ func (r *response) shows(t testing.TB, selector, text string) *response {
 			return r
 		}
 	}
-	t.Fatalf("answer %d has no %q with the text %q\n%s", r.status, selector, text, r.body)
+	t.Fatalf("answer %d has no %q with the text %q\n%s", r.status, selector, text, r)
 	return nil
 }
 
@@ -93,7 +103,7 @@ func (r *response) shows(t testing.TB, selector, text string) *response {
 func (r *response) lacks(t testing.TB, selector string) *response {
 	t.Helper()
 	if e := r.find(selector); e != nil {
-		t.Fatalf("answer %d has an element %q that it should not have\n%s", r.status, selector, r.body)
+		t.Fatalf("answer %d has an element %q that it should not have\n%s", r.status, selector, r)
 	}
 	return r
 }
@@ -106,7 +116,7 @@ func (r *response) value(t testing.TB, name string) string {
 	}
 	e := r.find("[name=" + name + "]")
 	if e == nil {
-		t.Fatalf("answer %d has no field %q\n%s", r.status, name, r.body)
+		t.Fatalf("answer %d has no field %q\n%s", r.status, name, r)
 	}
 	return e.attr("value")
 }

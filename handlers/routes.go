@@ -18,12 +18,58 @@ const (
 	writer access = "writer" // members; a stranger's text is carried through the sign-in
 )
 
+// routes is the site map: every page and form of Twite, and who may enter.
+func (s *Server) routes() []route {
+	return []route{
+		// The timeline and posts.
+		get("/", anyone, s.home),
+		get("/index", member, s.index),
+		post("/posts", writer, s.createPost, "body").on("/"),
+		get("/posts/{id}", reader, s.showPost),
+		get("/posts/{id}/edit", member, s.editPost),
+		post("/posts/{id}", writer, s.updatePost, "body").on("/posts/{id}/edit"),
+		get("/posts/{id}/delete", member, s.askDeletePost),
+		post("/posts/{id}/delete", member, s.deletePost),
+		get("/@{username}", reader, s.showProfile),
+
+		// Accounts and sessions.
+		get("/register", guest, s.registerPage),
+		post("/register", guest, s.register, registerFields...),
+		post("/register/check", anyone, s.checkRegister, registerFields...),
+		get("/login", guest, s.loginPage),
+		post("/login", guest, s.login, "username", "password"),
+		get("/logout", member, s.logoutPage),
+		post("/logout", anyone, s.logout),
+
+		// The favorite actor.
+		get("/name", anyone, s.namePage),
+		post("/name", anyone, s.chooseActor, "name"),
+		get("/name/suggestions", anyone, s.suggestActors),
+		get("/actor/{id}", reader, s.showActor),
+
+		// Settings.
+		get("/settings", member, s.settings),
+		get("/settings/profile", member, s.profileSettings),
+		post("/settings/profile", writer, s.updateProfile, profileFields...).on("/settings/profile"),
+		get("/settings/account", member, s.accountSettings),
+		post("/settings/account", member, s.updateAccount, "username", "email", "current_password"),
+		get("/settings/password", member, s.passwordSettings),
+		post("/settings/password", member, s.changePassword, "current_password", "password", "password2"),
+		get("/settings/sessions", member, s.sessionSettings),
+		post("/settings/sessions/{id}/revoke", member, s.revokeSession),
+		post("/settings/sessions/revoke-others", member, s.revokeOtherSessions),
+	}
+}
+
+// A handler answers a request, or returns an error for errors.go to answer.
+type handler func(http.ResponseWriter, *http.Request) error
+
 // A route is one line of the table. One without access does not compile.
 type route struct {
 	method  string
 	pattern string
 	access  access
-	handle  func(http.ResponseWriter, *http.Request) error
+	handle  handler
 	form    form
 }
 
@@ -33,52 +79,20 @@ type form struct {
 	page  string   // where the form of a writer's route stands
 }
 
-const (
-	get  = http.MethodGet
-	post = http.MethodPost
-)
+// get is the route of a page.
+func get(pattern string, who access, handle handler) route {
+	return route{method: http.MethodGet, pattern: pattern, access: who, handle: handle}
+}
 
-// routes is the site map: every page and form of Twite, and who may enter.
-func (s *Server) routes() []route {
-	return []route{
-		// The timeline and posts.
-		{get, "/", anyone, s.home, form{}},
-		{get, "/index", member, s.index, form{}},
-		{post, "/posts", writer, s.createPost, form{texts: []string{"body"}, page: "/"}},
-		{get, "/posts/{id}", reader, s.showPost, form{}},
-		{get, "/posts/{id}/edit", member, s.editPost, form{}},
-		{post, "/posts/{id}", writer, s.updatePost, form{texts: []string{"body"}, page: "/posts/{id}/edit"}},
-		{get, "/posts/{id}/delete", member, s.askDeletePost, form{}},
-		{post, "/posts/{id}/delete", member, s.deletePost, form{}},
-		{get, "/@{username}", reader, s.showProfile, form{}},
+// post is the route of a form; texts are its fields whose errors the handler shows beside them.
+func post(pattern string, who access, handle handler, texts ...string) route {
+	return route{method: http.MethodPost, pattern: pattern, access: who, handle: handle, form: form{texts: texts}}
+}
 
-		// Accounts and sessions.
-		{get, "/register", guest, s.registerPage, form{}},
-		{post, "/register", guest, s.register, form{texts: registerFields}},
-		{post, "/register/check", anyone, s.checkRegister, form{texts: registerFields}},
-		{get, "/login", guest, s.loginPage, form{}},
-		{post, "/login", guest, s.login, form{texts: []string{"username", "password"}}},
-		{get, "/logout", member, s.logoutPage, form{}},
-		{post, "/logout", anyone, s.logout, form{}},
-
-		// The favorite actor.
-		{get, "/name", anyone, s.namePage, form{}},
-		{post, "/name", anyone, s.chooseActor, form{texts: []string{"name"}}},
-		{get, "/name/suggestions", anyone, s.suggestActors, form{}},
-		{get, "/actor/{id}", reader, s.showActor, form{}},
-
-		// Settings.
-		{get, "/settings", member, s.settings, form{}},
-		{get, "/settings/profile", member, s.profileSettings, form{}},
-		{post, "/settings/profile", writer, s.updateProfile, form{texts: profileFields, page: "/settings/profile"}},
-		{get, "/settings/account", member, s.accountSettings, form{}},
-		{post, "/settings/account", member, s.updateAccount, form{texts: []string{"username", "email", "current_password"}}},
-		{get, "/settings/password", member, s.passwordSettings, form{}},
-		{post, "/settings/password", member, s.changePassword, form{texts: []string{"current_password", "password", "password2"}}},
-		{get, "/settings/sessions", member, s.sessionSettings, form{}},
-		{post, "/settings/sessions/{id}/revoke", member, s.revokeSession, form{}},
-		{post, "/settings/sessions/revoke-others", member, s.revokeOtherSessions, form{}},
-	}
+// on names the page where the form of a writer's route stands, to which its text comes back through a sign-in.
+func (r route) on(page string) route {
+	r.form.page = page
+	return r
 }
 
 // router puts the table behind what every request passes.
@@ -104,11 +118,11 @@ func (s *Server) router() http.Handler {
 // methodNotAllowed says which methods there are (RFC 9110, section 15.5.6).
 func (s *Server) methodNotAllowed(routes chi.Routes) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if routes.Match(chi.NewRouteContext(), get, r.URL.Path) {
+		if routes.Match(chi.NewRouteContext(), http.MethodGet, r.URL.Path) {
 			w.Header().Add("Allow", "GET, HEAD")
 		}
-		if routes.Match(chi.NewRouteContext(), post, r.URL.Path) {
-			w.Header().Add("Allow", post)
+		if routes.Match(chi.NewRouteContext(), http.MethodPost, r.URL.Path) {
+			w.Header().Add("Allow", http.MethodPost)
 		}
 		s.fail(w, r, errMethod)
 	}

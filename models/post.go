@@ -117,9 +117,13 @@ func (db *DB) Timeline(ctx context.Context, before int64) (posts []Post, more bo
 	return scanPage(ctx, db.read.NewSelect(), before)
 }
 
-// UserTimeline is Timeline for the posts of one user.
-func (db *DB) UserTimeline(ctx context.Context, userID, before int64) (posts []Post, more bool, err error) {
-	return scanPage(ctx, db.read.NewSelect().Where("post.user_id = ?", userID), before)
+// UserTimeline is Timeline for the posts of one user, by name in any case; for an unknown user there are none.
+func (db *DB) UserTimeline(ctx context.Context, username string, before int64) (posts []Post, more bool, err error) {
+	if !plausibleName(username) {
+		return nil, false, nil
+	}
+	user := db.read.NewSelect().Table("users").Column("id").Where("username_key = ?", key(username))
+	return scanPage(ctx, db.read.NewSelect().Where("post.user_id = (?)", user), before)
 }
 
 // scanPage reads one post more than a page holds, which tells whether there are more.

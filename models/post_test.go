@@ -137,7 +137,7 @@ func TestPaging(t *testing.T) {
 	alice, bob := modelstest.User(t, db, "alice"), modelstest.User(t, db, "bob")
 	timelines := map[string]func(before int64) ([]models.Post, bool, error){
 		"of all": func(before int64) ([]models.Post, bool, error) { return db.Timeline(ctx, before) },
-		"of one": func(before int64) ([]models.Post, bool, error) { return db.UserTimeline(ctx, alice.ID, before) },
+		"of one": func(before int64) ([]models.Post, bool, error) { return db.UserTimeline(ctx, "Alice", before) },
 	}
 	var newestFirst []int64
 	for _, tt := range []struct {
@@ -155,7 +155,7 @@ func TestPaging(t *testing.T) {
 			}
 		}
 	}
-	if posts, more, err := db.UserTimeline(ctx, bob.ID, 0); len(posts) != 0 || more || err != nil {
+	if posts, more, err := db.UserTimeline(ctx, bob.Username, 0); len(posts) != 0 || more || err != nil {
 		t.Errorf("bob wrote nothing, but has %v, %t, %v", posts, more, err)
 	}
 	if posts, more, err := db.Timeline(ctx, newestFirst[40]); len(posts) != 0 || more || err != nil {

@@ -38,6 +38,10 @@ func linkify(text string) []segment {
 			segments = append(segments, segment{k, s})
 		}
 	}
+	if !strings.ContainsAny(text, "@#:") { // most posts: the search below is dear
+		add(plain, text)
+		return segments
+	}
 	done := 0
 	for _, at := range token.FindAllStringIndex(text, -1) {
 		before, _ := utf8.DecodeLastRuneInString(text[:at[0]])

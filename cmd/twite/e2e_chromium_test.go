@@ -3,6 +3,7 @@ package main
 import (
 	"database/sql"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -234,18 +235,18 @@ func back(d *tab) {
 	d.see(whole(), hasForm(postPathOf(id)))
 	d.open("/@walker")
 	d.see(whole(), titled("walker (@walker) · Twite"))
-	for _, step := range []struct {
-		move chromedp.Action[chromedp.Void]
-		path string
-	}{
-		{chromedp.NavigateBack(), postPathOf(id) + "/edit"},
-		{chromedp.NavigateBack(), "/"},
-		{chromedp.NavigateForward(), postPathOf(id) + "/edit"},
-		{chromedp.NavigateForward(), "/@walker"},
+	for _, step := range []struct{ move, path string }{
+		{"back", postPathOf(id) + "/edit"}, {"back", "/"}, {"forward", postPathOf(id) + "/edit"}, {"forward", "/@walker"},
 	} {
-		d.do(step.move)
+		d.move(step.move)
 		d.see(at(step.path), whole(), says("in the middle of it"), says("@walker"))
 	}
+}
+
+// move goes back or forward in the browser's history.
+func (d *tab) move(direction string) {
+	d.t.Helper()
+	eval[chromedp.Void](d, "history."+direction+"()")
 }
 
 func backAfterSignOut(d *tab) {
@@ -255,7 +256,7 @@ func backAfterSignOut(d *tab) {
 	d.click(`document.querySelector("header details summary")`)
 	d.submit("/logout", nil)
 	d.see(at("/login"), status("You are signed out."))
-	d.do(chromedp.NavigateBack())
+	d.move("back")
 	p := d.see(at("/login?next=%2Fsettings%2Faccount"), whole())
 	if strings.Contains(p.String(), "walker") {
 		d.t.Errorf("after signing out there is still something private: %s", p)
@@ -268,6 +269,7 @@ func offline(d *tab) {
 	cut := &network.Conditions{Offline: true, DownloadThroughput: -1, UploadThroughput: -1}
 	rules := network.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: []*network.Conditions{cut}}
 	call(d, network.EmulateNetworkConditionsByRule, rules)
+	d.expected = "htmx:error: Failed to fetch"
 	d.submit("/posts", fields{"body": "words of worth"})
 	d.see(status("Twite cannot be reached. What you wrote is still here; try again."), holdsValue("/posts", "body", "words of worth"))
 	cut.Offline = false
@@ -359,9 +361,11 @@ func linkInNewTab(d *tab) {
 	d.arrive()
 	id := written(d, "in two places")
 	x, y := d.place(fmt.Sprintf(`document.querySelector("#%s a[href$=edit]")`, id))
-	opened := chromedp.WaitNewTarget(d.ctx, func(*target.Info) bool { return true })
 	d.do(chromedp.MouseClickXY(x, y, chromedp.ButtonModifiers(chromedp.ModifierCtrl)))
-	<-opened
+	eventually(d.t, "a new tab", func() bool {
+		tabs, err := chromedp.Targets(d.ctx)
+		return err == nil && slices.ContainsFunc(tabs, func(t *target.Info) bool { return t.URL == d.server.address(postPathOf(id)+"/edit") })
+	})
 	d.see(hasPost("in two places"))
 }
 
