@@ -36,7 +36,7 @@ func TestReadsOfARequest(t *testing.T) {
 		wantReads(t, srv, "GET "+path, pageReads, func() { alice.get(path) })
 		wantReads(t, srv, "GET "+path+" by a stranger", pageReads-1, func() { srv.visitor().get(path) })
 	}
-	parts := []string{"/", "/?before=30", "/posts/1", "/posts/1/edit", "/posts/1/delete", "/name", "/name/suggestions?name=a", "/settings/sessions"}
+	parts := []string{"/", "/?before=30", "/@alice?before=30", "/posts/1", "/posts/1/edit", "/posts/1/delete", "/name", "/name/suggestions?name=a", "/settings/sessions"}
 	for _, path := range parts {
 		wantReads(t, srv, "GET "+path+" in part", partialReads, func() { alice.get(path, htmx()).wants(t, 200) })
 	}
@@ -57,6 +57,24 @@ func TestReadsOfARequest(t *testing.T) {
 	wantReads(t, srv, "a registration", partialReads, func() { stranger.post("/register", newAccount("bob"), htmx()) })
 	wantReads(t, srv, "a failed sign-in", partialReads, func() { stranger.post("/login", form("username", "alice", "password", "x"), htmx()) })
 	wantReads(t, srv, "a sign-in", partialReads, func() { stranger.post("/login", form("username", "alice", "password", "alice-secret"), htmx()) })
+}
+
+// TestReadsBeyondTheBudget holds at three reads what is one above the budget of a partial: each looks up a thing by name
+// or number, and then what belongs to it.
+func TestReadsBeyondTheBudget(t *testing.T) {
+	srv := newServer(t)
+	alice := srv.login("alice")
+	srv.post(alice.user, "hello")
+	account := form("username", "alice", "email", "alice@example.com", "current_password", "alice-secret")
+	password := form("current_password", "alice-secret", "password", "a new secret", "password2", "a new secret")
+	for what, request := range map[string]func() *response{
+		"an actor": func() *response { return alice.get("/actor/26073614", htmx()) },
+		"profile":  func() *response { return alice.post("/settings/profile", form("favorite_actor", "26073614"), htmx()) },
+		"account":  func() *response { return alice.post("/settings/account", account, htmx()) },
+	} {
+		wantReads(t, srv, what, partialReads+1, func() { request() })
+	}
+	wantReads(t, srv, "password", partialReads+1, func() { alice.post("/settings/password", password, htmx()) })
 }
 
 func wantReads(t *testing.T, srv *server, what string, most int, request func()) {

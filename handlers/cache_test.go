@@ -67,7 +67,7 @@ func TestE9_StrangersLeaveNothingBehind(t *testing.T) {
 	srv := newServer(t)
 	alice := srv.user("alice")
 	srv.post(alice, "hello")
-	for range 100 {
+	for range 25 {
 		c := srv.visitor()
 		c.setCookie("session", "made-up")
 		for _, path := range []string{"/", "/posts/1", "/@alice", "/login", "/register", "/name", "/actor/26073614", "/nothing", "/settings"} {
@@ -163,7 +163,10 @@ func TestAssets(t *testing.T) {
 	for _, path := range []string{"/assets/manifest.json", "/assets/passwords.txt", "/assets/..%2fgo.mod", "/assets/app.js", "/assets/", "/assets/x.css"} {
 		srv.visitor().get(path).wants(t, 404)
 	}
-	srv.visitor().get("/favicon.ico").wants(t, 301).leadsTo(t, files[2])
+	icon := srv.visitor().get("/favicon.ico").wants(t, 301).leadsTo(t, files[2])
+	if got := icon.header.Get("Cache-Control"); got != "public, max-age=3600" {
+		t.Errorf("the way to the icon has Cache-Control %q: browsers would remember it for ever", got)
+	}
 }
 
 func TestHealth(t *testing.T) {

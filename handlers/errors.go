@@ -57,7 +57,7 @@ var (
 	errDatabase = problem{status: http.StatusServiceUnavailable, heading: "Twite cannot reach its database",
 		advice: "Nothing that was saved is lost. Try again in a moment.", retry: 5 * time.Second}
 	errBroken = problem{status: http.StatusInternalServerError, heading: "Something went wrong on our side",
-		advice: "It has been written to the log. Try again; if it stays, tell the owner of this site the number below."}
+		advice: "It has been written to the log. Try again; if it stays, tell the owner of this site the number of this error."}
 )
 
 // problemOf finds the answer to an error.
@@ -130,7 +130,7 @@ func unsaved(r *http.Request) (string, []views.NameValue) {
 
 func (s *Server) logProblem(r *http.Request, p problem) {
 	level := slog.LevelInfo
-	if p.status >= http.StatusInternalServerError {
+	if p.status >= http.StatusInternalServerError && r.Context().Err() == nil { // else the reader has gone, which is no fault
 		level = slog.LevelError
 	}
 	attrs := []slog.Attr{slog.String("id", requestID(r)), slog.Int("status", p.status), slog.String("problem", p.heading)}

@@ -25,8 +25,10 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, "ok")
 }
 
-// favicon is where browsers look that have not read our page.
+// favicon is where browsers look that have not read our page. The icon's name changes with its content, so that they may
+// remember the way only for a while.
 func (s *Server) favicon(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "public, max-age=3600")
 	s.moved(w, LocalPath{s.assets.urls.Icon})
 }
 

@@ -80,7 +80,8 @@ func (l *limiter) clear(key string) {
 	delete(l.full, key)
 }
 
-// makeRoom bounds the memory: it forgets keys whose tries have all come back, and if that is not enough, any.
+// makeRoom bounds the memory: it forgets keys whose tries have all come back, and if that is not enough, any. It makes
+// room for many at once, so that in a flood of keys not every one of them costs a look at all others.
 func (l *limiter) makeRoom(now time.Time) {
 	if len(l.full) < limiterKeys {
 		return
@@ -91,7 +92,7 @@ func (l *limiter) makeRoom(now time.Time) {
 		}
 	}
 	for key := range l.full {
-		if len(l.full) < limiterKeys {
+		if len(l.full) < limiterKeys*9/10 {
 			return
 		}
 		delete(l.full, key)

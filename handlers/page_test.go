@@ -12,6 +12,7 @@ import (
 
 	"github.com/a-h/templ"
 
+	"twite/handlers"
 	"twite/views"
 )
 
@@ -153,7 +154,8 @@ func TestAFormThatCouldNotBeSavedIsOfferedAgain(t *testing.T) {
 
 // TestH1_HeadersStandOnEveryAnswer asks for every route, and for every kind of failure.
 func TestH1_HeadersStandOnEveryAnswer(t *testing.T) {
-	srv := newServer(t, baseURL("https://twite.test"))
+	few := limits(func(l *handlers.Limits) { l.Check = mustLimit(t, "8/1h") })
+	srv := newServer(t, baseURL("https://twite.test"), few)
 	faults(srv)
 	alice := srv.login("alice")
 	for _, entry := range srv.Table() {
@@ -172,6 +174,10 @@ func TestH1_HeadersStandOnEveryAnswer(t *testing.T) {
 			wantHeaders(t, fmt.Sprint(status), ask(srv.visitor(), way...).wants(t, status))
 		}
 	}
+	for range 8 {
+		srv.visitor().post("/register/check", form("username", "x"))
+	}
+	wantHeaders(t, "429", srv.visitor().post("/register/check", form("username", "x")).wants(t, 429))
 	page := srv.visitor().get("/login")
 	wantHeaders(t, "304", srv.visitor().get("/login", header("If-None-Match", page.header.Get("ETag"))).wants(t, 304))
 	script := page.find("script").attr("src")
@@ -229,7 +235,7 @@ func TestH5_OnlyPartialRequestsGetPartials(t *testing.T) {
 		"full":            {htmx(), header("HX-Request-Type", "full")},
 		"not quite htmx":  {header("HX-Request", "1")},
 	}
-	for _, path := range []string{"/", "/posts/1", "/@alice", "/login", "/name", "/settings/profile"} {
+	for _, path := range []string{"/", "/posts/1", "/@alice", "/login", "/name", "/settings", "/settings/profile", "/nothing"} {
 		for name, way := range whole {
 			if answer := alice.get(path, way...); !answer.isPage() && answer.status == 200 {
 				t.Errorf("%s: a part is sent to a request that is %s", path, name)

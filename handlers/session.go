@@ -107,7 +107,7 @@ func (s *Server) authenticate(r *http.Request, name, password string) (models.Lo
 	}
 	account := accountKey(id)
 	if id == 0 {
-		account = "name " + strings.ToLower(name)
+		account = "name " + strings.ToLower(name[:min(len(name), models.EmailMax)]) // what a limiter remembers stays short
 	}
 	if wait := s.signIns.account(account); wait > 0 {
 		return models.Login{}, waitError{wait}

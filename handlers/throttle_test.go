@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"twite/handlers"
+	"twite/models"
 )
 
 func signInLimit(t *testing.T, text string) option {
@@ -21,13 +23,13 @@ func TestB5_GuessingIsSlowedWithoutLockingTheOwnerOut(t *testing.T) {
 	alice := srv.login("alice")
 	hashes := srv.db.Passwords.Hashes()
 	for i := range 1000 {
-		answer := srv.visitor().post("/login", form("username", "alice", "password", "guess"), from(fmt.Sprintf("198.51.100.%d:1", i%50)))
+		answer := srv.visitor().post("/login", form("username", "alice", "password", "guess"), htmx(), from(fmt.Sprintf("198.51.100.%d:1", i%50)))
 		answer.mayBe(t, 422, 429)
 		if answer.status == 429 {
 			wantRetryAfter(t, answer, 5*time.Minute)
 			answer.shows(t, "[role=alert]", "Too many tries.")
-			if name := answer.value(t, "username"); name != "alice" || !answer.isPage() {
-				t.Fatalf("the page of a 429 holds the username %q", name)
+			if name := answer.value(t, "username"); name != "alice" || answer.isPage() {
+				t.Fatalf("the form of a 429 holds the username %q", name)
 			}
 		}
 	}
@@ -44,6 +46,20 @@ func TestB5_GuessingIsSlowedWithoutLockingTheOwnerOut(t *testing.T) {
 		t.Error("the owner is locked out")
 	}
 	srv.visitor().post("/login", form("username", "alice", "password", "guess"), from("203.0.113.7:1")).wants(t, 422) // success cleared the brake
+}
+
+// TestB5_GuessingAtLongNamesIsCountedTogether: what is remembered of a name that nobody has is bounded.
+func TestB5_GuessingAtLongNamesIsCountedTogether(t *testing.T) {
+	srv := newServer(t, signInLimit(t, "3/1h"))
+	for i := range 6 {
+		name := strings.Repeat("x", models.EmailMax) + fmt.Sprint(i)
+		answer := srv.visitor().post("/login", form("username", name, "password", "guess"), from(fmt.Sprintf("192.0.2.%d:1", i)))
+		if i < 4 { // three tries, and the one that the brake lets through
+			answer.wants(t, 422)
+		} else {
+			answer.wants(t, 429)
+		}
+	}
 }
 
 func wantRetryAfter(t *testing.T, answer *response, most time.Duration) {

@@ -60,3 +60,15 @@ type Problem struct {
 	RetryURL string
 	Retry    []NameValue
 }
+
+// notice is the problem on one line, for where the page stays as it is.
+func (e Problem) notice() string {
+	text := e.Heading + ". " + e.Advice
+	if e.RetryURL != "" {
+		text += " What you wrote is still here."
+	}
+	if e.RequestID != "" {
+		text += " Its number: " + e.RequestID
+	}
+	return text
+}

@@ -21,22 +21,22 @@ func TestBrowser(t *testing.T) {
 		return
 	}
 	for name, look := range map[string]func(*tab){
-		"live check":            liveCheck,
-		"suggestions":           suggestions,
-		"post in place":         postInPlace,
-		"edit in place":         editInPlace,
-		"delete in place":       deleteInPlace,
-		"counter":               counter,
-		"loading on scroll":     loadingOnScroll,
-		"back":                  back,
-		"back after sign-out":   backAfterSignOut,
-		"offline":               offline,
-		"failure of the server": failureOfTheServer,
-		"summary of errors":     summaryOfErrors,
-		"show password":         showPassword,
-		"keyboard only":         keyboardOnly,
-		"link in a new tab":     linkInNewTab,
-		"the same words twice":  sameWordsTwice,
+		"live check":            watchLiveCheck,
+		"suggestions":           watchSuggestions,
+		"post in place":         watchPostInPlace,
+		"edit in place":         watchEditInPlace,
+		"delete in place":       watchDeleteInPlace,
+		"counter":               watchCounter,
+		"loading on scroll":     watchLoadingOnScroll,
+		"back":                  watchBack,
+		"back after sign-out":   watchBackAfterSignOut,
+		"offline":               watchOffline,
+		"failure of the server": watchFailureOfTheServer,
+		"summary of errors":     watchSummaryOfErrors,
+		"show password":         watchShowPassword,
+		"keyboard only":         watchKeyboardOnly,
+		"link in a new tab":     watchLinkInNewTab,
+		"the same words twice":  watchSameWordsTwice,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -50,7 +50,7 @@ func (d *tab) arrive() {
 	d.t.Helper()
 	d.server.member("walker")
 	d.open("/login")
-	signIn(d, "walker")
+	signInAs(d, "walker")
 	d.see(at("/"), hasForm("/posts"))
 	d.ready()
 }
@@ -91,7 +91,7 @@ func whole() condition {
 	}}
 }
 
-func liveCheck(d *tab) {
+func watchLiveCheck(d *tab) {
 	d.server.member("walker")
 	d.open("/register")
 	d.enter(form("/register")+".elements.password", "a long walk")
@@ -112,7 +112,7 @@ func liveCheck(d *tab) {
 	}
 }
 
-func suggestions(d *tab) {
+func watchSuggestions(d *tab) {
 	d.open("/name")
 	d.enter(form("/name")+".elements.name", "audrey")
 	d.see(condition{"a suggestion", func(p page) bool {
@@ -120,7 +120,7 @@ func suggestions(d *tab) {
 	}}, focused("name", "name"), holdsValue("/name", "name", "audrey"))
 }
 
-func postInPlace(d *tab) {
+func watchPostInPlace(d *tab) {
 	d.arrive()
 	d.mark()
 	d.submit("/posts", fields{"body": strings.Repeat("x", 141)})
@@ -136,9 +136,9 @@ func postInPlace(d *tab) {
 	d.marked()
 }
 
-func editInPlace(d *tab) {
+func watchEditInPlace(d *tab) {
 	d.arrive()
-	id := written(d, "a frist walk")
+	id := publish(d, "a frist walk")
 	d.mark()
 	d.follow(id, "Edit")
 	d.see(focused("name", "body"), holdsValue(postPathOf(id), "body", "a frist walk"))
@@ -147,16 +147,16 @@ func editInPlace(d *tab) {
 	d.follow(id, "Edit")
 	d.see(hasForm(postPathOf(id)))
 	d.submit(postPathOf(id), fields{"body": ""})
-	d.see(rejected())
+	d.see(focused("role", "alert"), wrong(postPathOf(id), "body", "Write something first."))
 	d.submit(postPathOf(id), fields{"body": "a first walk"})
 	d.see(hasPost("a first walk"), silent("frist"), focused("id", id), status("Your post is"), titled("Twite"))
 	d.marked()
 }
 
-func deleteInPlace(d *tab) {
+func watchDeleteInPlace(d *tab) {
 	d.arrive()
-	written(d, "to stay")
-	id := written(d, "a regret")
+	publish(d, "to stay")
+	id := publish(d, "a regret")
 	d.mark()
 	d.follow(id, "Delete")
 	d.see(says("Delete this post for good?"), focused("id", "ask-"+strings.TrimPrefix(id, "post-")))
@@ -172,7 +172,7 @@ func deleteInPlace(d *tab) {
 	d.marked()
 }
 
-func counter(d *tab) {
+func watchCounter(d *tab) {
 	d.arrive()
 	shows := func(left, state string) condition {
 		return condition{"counter " + left + " " + state, func(p page) bool {
@@ -199,7 +199,7 @@ func counter(d *tab) {
 	d.see(hasPost(strings.Repeat("🌱", 140)), shows("140", ""))
 }
 
-func loadingOnScroll(d *tab) {
+func watchLoadingOnScroll(d *tab) {
 	d.server.twite("", "seed", "--users", "5", "--posts", "170")
 	d.open("/")
 	d.mark()
@@ -226,9 +226,9 @@ func loadingOnScroll(d *tab) {
 	d.marked()
 }
 
-func back(d *tab) {
+func watchBack(d *tab) {
 	d.arrive()
-	id := written(d, "in the middle of it")
+	id := publish(d, "in the middle of it")
 	d.follow(id, "Edit")
 	d.see(hasForm(postPathOf(id)))
 	d.open(postPathOf(id) + "/edit")
@@ -249,7 +249,7 @@ func (d *tab) move(direction string) {
 	eval[chromedp.Void](d, "history."+direction+"()")
 }
 
-func backAfterSignOut(d *tab) {
+func watchBackAfterSignOut(d *tab) {
 	d.arrive()
 	d.open("/settings/account")
 	d.see(holdsValue("/settings/account", "email", "walker@example.com"))
@@ -263,7 +263,7 @@ func backAfterSignOut(d *tab) {
 	}
 }
 
-func offline(d *tab) {
+func watchOffline(d *tab) {
 	d.arrive()
 	d.mark()
 	cut := &network.Conditions{Offline: true, DownloadThroughput: -1, UploadThroughput: -1}
@@ -279,8 +279,8 @@ func offline(d *tab) {
 	d.marked()
 }
 
-// failureOfTheServer takes a table away from it for a while.
-func failureOfTheServer(d *tab) {
+// watchFailureOfTheServer takes a table away from it for a while.
+func watchFailureOfTheServer(d *tab) {
 	db, err := sql.Open("sqlite", strings.TrimPrefix(d.server.database, "sqlite:"))
 	if err != nil {
 		d.t.Fatal(err)
@@ -296,14 +296,14 @@ func failureOfTheServer(d *tab) {
 	d.mark()
 	rename("posts", "posts_away")
 	d.submit("/posts", fields{"body": "words of worth"})
-	d.see(status("went wrong"), status("still here"), holdsValue("/posts", "body", "words of worth"))
+	d.see(status("Something went wrong"), holdsValue("/posts", "body", "words of worth"))
 	rename("posts_away", "posts")
 	d.submit("/posts", nil)
 	d.see(hasPost("words of worth"), holdsValue("/posts", "body", ""), status("Your post is published."))
 	d.marked()
 }
 
-func summaryOfErrors(d *tab) {
+func watchSummaryOfErrors(d *tab) {
 	d.open("/register")
 	d.mark()
 	d.submit("/register", nil)
@@ -315,7 +315,7 @@ func summaryOfErrors(d *tab) {
 	d.marked()
 }
 
-func showPassword(d *tab) {
+func watchShowPassword(d *tab) {
 	d.open("/login")
 	d.mark()
 	reveal := `document.querySelector("#login button[type=button]")`
@@ -335,7 +335,7 @@ func showPassword(d *tab) {
 	d.marked()
 }
 
-func keyboardOnly(d *tab) {
+func watchKeyboardOnly(d *tab) {
 	d.arrive()
 	d.open("/")
 	d.press(kb.Tab)
@@ -356,10 +356,10 @@ func keyboardOnly(d *tab) {
 	d.marked()
 }
 
-// linkInNewTab clicks, with Ctrl, a link that htmx would load in place.
-func linkInNewTab(d *tab) {
+// watchLinkInNewTab clicks, with Ctrl, a link that htmx would load in place.
+func watchLinkInNewTab(d *tab) {
 	d.arrive()
-	id := written(d, "in two places")
+	id := publish(d, "in two places")
 	x, y := d.place(fmt.Sprintf(`document.querySelector("#%s a[href$=edit]")`, id))
 	d.do(chromedp.MouseClickXY(x, y, chromedp.ButtonModifiers(chromedp.ModifierCtrl)))
 	eventually(d.t, "a new tab", func() bool {
@@ -369,8 +369,8 @@ func linkInNewTab(d *tab) {
 	d.see(hasPost("in two places"))
 }
 
-// sameWordsTwice is no double submit: two composers are two posts.
-func sameWordsTwice(d *tab) {
+// watchSameWordsTwice is no double submit: two composers are two posts.
+func watchSameWordsTwice(d *tab) {
 	d.arrive()
 	d.submit("/posts", fields{"body": "the same words"})
 	d.see(hasPost("the same words"), holdsValue("/posts", "body", ""))

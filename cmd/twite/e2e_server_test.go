@@ -174,7 +174,7 @@ func (s *server) address(path string) string {
 // eventually looks again and again until something is so.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.After(patience); !holds(); {
 		select {

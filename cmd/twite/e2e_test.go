@@ -19,32 +19,32 @@ func (w *world) signedIn(name string) driver {
 	w.t.Helper()
 	d := w.device()
 	d.open("/login")
-	signIn(d, name)
+	signInAs(d, name)
 	d.see(at("/"), hasForm("/posts"))
 	return d
 }
 
-func signIn(d driver, name string) {
+func signInAs(d driver, name string) {
 	d.submit("/login", fields{"username": name, "password": passwordOf(name)})
 }
 
 // stories are what people do here. Each goes the same way with and without scripts.
 var stories = map[string]func(*world){
-	"register":           register,
-	"sign in":            signInStory,
-	"the way back":       theWayBack,
-	"post":               post,
-	"edit":               edit,
-	"delete":             deletePost,
-	"older posts":        olderPosts,
-	"favorite actor":     favoriteActor,
-	"profile":            profile,
-	"account":            account,
-	"password":           password,
-	"sessions":           sessions,
-	"lost session, post": lostSessionPost,
-	"lost session, edit": lostSessionEdit,
-	"double submit":      doubleSubmit,
+	"register":           tellRegister,
+	"sign in":            tellSignIn,
+	"the way back":       tellTheWayBack,
+	"post":               tellPost,
+	"edit":               tellEdit,
+	"delete":             tellDeletePost,
+	"older posts":        tellOlderPosts,
+	"favorite actor":     tellFavoriteActor,
+	"profile":            tellProfile,
+	"account":            tellAccount,
+	"password":           tellPassword,
+	"sessions":           tellSessions,
+	"lost session, post": tellLostSessionPost,
+	"lost session, edit": tellLostSessionEdit,
+	"double submit":      tellDoubleSubmit,
 }
 
 // TestStories tells each story in a plain client on both databases, and in a real Chromium with and without scripts on
@@ -68,7 +68,7 @@ func TestStories(t *testing.T) {
 	}
 }
 
-func register(w *world) {
+func tellRegister(w *world) {
 	w.member("Taken")
 	d := w.device()
 	d.open("/register")
@@ -86,13 +86,13 @@ func register(w *world) {
 
 	d.submit("/register", fields{"username": "walker", "email": "walker@example.com", "password": passwordOf("walker"), "password2": passwordOf("walker")})
 	d.see(at("/login"), status("Congratulations, you are now a registered user!"))
-	signIn(d, "walker")
+	signInAs(d, "walker")
 	d.see(at("/"), hasForm("/posts"), says("@walker"))
 	d.open("/login")
 	d.see(at("/"), silent("Congratulations"))
 }
 
-func signInStory(w *world) {
+func tellSignIn(w *world) {
 	w.member("walker")
 	d := w.device()
 	d.open("/login")
@@ -110,7 +110,7 @@ func signInStory(w *world) {
 	d.see(at("/login?next=%2Fsettings%2Fprofile"))
 }
 
-func theWayBack(w *world) {
+func tellTheWayBack(w *world) {
 	d := w.device()
 	d.open("/settings/profile")
 	d.see(at("/login?next=%2Fsettings%2Fprofile"))
@@ -118,11 +118,11 @@ func theWayBack(w *world) {
 	d.see(at("/register?next=%2Fsettings%2Fprofile"))
 	d.submit("/register", fields{"username": "walker", "email": "walker@example.com", "password": passwordOf("walker"), "password2": passwordOf("walker")})
 	d.see(at("/login?next=%2Fsettings%2Fprofile"), status("Congratulations"))
-	signIn(d, "walker")
+	signInAs(d, "walker")
 	d.see(at("/settings/profile"), hasForm("/settings/profile"))
 }
 
-func post(w *world) {
+func tellPost(w *world) {
 	w.member("walker")
 	d := w.signedIn("walker")
 	tooLong := strings.Repeat("é", 141)
@@ -146,18 +146,18 @@ func post(w *world) {
 	stranger.see(hasPost("second"))
 }
 
-// written is a post of a member's, with its id in the page.
-func written(d driver, body string) string {
+// publish writes a post and returns its id in the page.
+func publish(d driver, body string) string {
 	d.submit("/posts", fields{"body": body})
 	return attr(d.see(hasPost(body)).post(body), "id")
 }
 
 func postPathOf(id string) string { return strings.ReplaceAll(id, "post-", "/posts/") }
 
-func edit(w *world) {
+func tellEdit(w *world) {
 	w.member("walker")
 	d := w.signedIn("walker")
-	id := written(d, "a frist walk")
+	id := publish(d, "a frist walk")
 	d.follow(id, "Edit")
 	d.see(holdsValue(postPathOf(id), "body", "a frist walk"))
 	d.submit(postPathOf(id), fields{"body": strings.Repeat("x", 141)})
@@ -179,10 +179,10 @@ func edit(w *world) {
 	}
 }
 
-func deletePost(w *world) {
+func tellDeletePost(w *world) {
 	w.member("walker")
 	d := w.signedIn("walker")
-	id := written(d, "a regret")
+	id := publish(d, "a regret")
 	d.follow(id, "Delete")
 	d.see(says("Delete this post for good?"), says("a regret"))
 	d.follow(id, "Cancel")
@@ -196,7 +196,7 @@ func deletePost(w *world) {
 	d.see(says("There is nothing here"))
 }
 
-func olderPosts(w *world) {
+func tellOlderPosts(w *world) {
 	w.twite("", "seed", "--users", "5", "--posts", "45")
 	d := w.device()
 	d.open("/")
@@ -220,7 +220,7 @@ func olderPosts(w *world) {
 	}
 }
 
-func favoriteActor(w *world) {
+func tellFavoriteActor(w *world) {
 	w.member("walker")
 	d := w.signedIn("walker")
 	d.open("/name")
@@ -234,7 +234,7 @@ func favoriteActor(w *world) {
 	d.see(says("There is nothing here"))
 }
 
-func profile(w *world) {
+func tellProfile(w *world) {
 	w.member("walker")
 	d := w.signedIn("walker")
 	d.open("/settings/profile")
@@ -249,7 +249,7 @@ func profile(w *world) {
 	d.see(at("/@walker"), says("Wanda Walker"), says("On foot."), says("example.com/walks"), says("Anthony Hopkins"))
 }
 
-func account(w *world) {
+func tellAccount(w *world) {
 	w.member("walker")
 	w.member("taken")
 	d := w.signedIn("walker")
@@ -264,7 +264,7 @@ func account(w *world) {
 	d.see(says("@wanderer"))
 }
 
-func password(w *world) {
+func tellPassword(w *world) {
 	w.member("walker")
 	d, other := w.signedIn("walker"), w.signedIn("walker")
 	d.open("/settings/password")
@@ -288,7 +288,7 @@ func password(w *world) {
 	other.see(at("/settings/account"))
 }
 
-func sessions(w *world) {
+func tellSessions(w *world) {
 	w.member("walker")
 	d, phone, tablet := w.signedIn("walker"), w.signedIn("walker"), w.signedIn("walker")
 	d.open("/settings/sessions")
@@ -317,7 +317,7 @@ func (w *world) endOthers(name string) {
 	d.see(status("All other sessions are signed out."))
 }
 
-func lostSessionPost(w *world) {
+func tellLostSessionPost(w *world) {
 	w.member("walker")
 	d := w.signedIn("walker")
 	w.endOthers("walker")
@@ -325,7 +325,7 @@ func lostSessionPost(w *world) {
 	d.see(hasForm("/login"), says("Your session has ended. Sign in to go on."))
 	d.submit("/login", fields{"username": "walker", "password": "a wrong password"})
 	d.see(says("Invalid username or password"))
-	signIn(d, "walker")
+	signInAs(d, "walker")
 	p := d.see(at("/"), holdsValue("/posts", "body", "words of\nworth"))
 	if len(p.articles()) > 0 {
 		w.t.Error("the post is published already")
@@ -338,16 +338,16 @@ func lostSessionPost(w *world) {
 	}
 }
 
-func lostSessionEdit(w *world) {
+func tellLostSessionEdit(w *world) {
 	w.member("walker")
 	d := w.signedIn("walker")
-	id := written(d, "words of worth")
+	id := publish(d, "words of worth")
 	d.follow(id, "Edit")
 	d.see(hasForm(postPathOf(id)))
 	w.endOthers("walker")
 	d.submit(postPathOf(id), fields{"body": "words of more worth"})
 	d.see(hasForm("/login"), says("Your session has ended. Sign in to go on."))
-	signIn(d, "walker")
+	signInAs(d, "walker")
 	d.see(at(postPathOf(id)+"/edit"), holdsValue(postPathOf(id), "body", "words of more worth"))
 
 	stranger := w.device()
@@ -358,7 +358,7 @@ func lostSessionEdit(w *world) {
 	d.see(hasPost("words of more worth"), says("edited"))
 }
 
-func doubleSubmit(w *world) {
+func tellDoubleSubmit(w *world) {
 	w.member("walker")
 	d := w.signedIn("walker")
 	for i := range 3 {

@@ -17,6 +17,16 @@ import (
 	"twite/models"
 )
 
+// withAccounts is withDatabase on a database that has the tables of this version.
+func withAccounts(ctx context.Context, env environment, name string, args []string, want int, f func(db *models.DB, words []string) error) error {
+	return withDatabase(ctx, env, name, args, want, func(db *models.DB, words []string) error {
+		if err := db.Migrate(ctx); err != nil {
+			return err
+		}
+		return f(db, words)
+	})
+}
+
 // userAdd makes an account.
 func userAdd(ctx context.Context, env environment, args []string) error {
 	flags := newFlags(env, "user add")
@@ -50,7 +60,7 @@ func userAdd(ctx context.Context, env environment, args []string) error {
 
 // userList prints the accounts as a table.
 func userList(ctx context.Context, env environment, args []string) error {
-	return withDatabase(ctx, env, "user list", args, 0, func(db *models.DB, _ []string) error {
+	return withAccounts(ctx, env, "user list", args, 0, func(db *models.DB, _ []string) error {
 		users, err := db.Users(ctx)
 		if err != nil {
 			return err
@@ -81,12 +91,15 @@ func userPasswd(ctx context.Context, env environment, args []string) error {
 		return err
 	}
 	return onDatabase(ctx, config.DatabaseURL, func(db *models.DB) error {
+		if err := db.Migrate(ctx); err != nil {
+			return err
+		}
 		return report(env, db.SetPassword(ctx, words[0], password), words[0], "has a new password; all sessions are ended")
 	})
 }
 
 func userRole(ctx context.Context, env environment, args []string) error {
-	return withDatabase(ctx, env, "user role", args, 2, func(db *models.DB, words []string) error {
+	return withAccounts(ctx, env, "user role", args, 2, func(db *models.DB, words []string) error {
 		if err := checkRole(words[1]); err != nil {
 			return err
 		}
@@ -95,13 +108,13 @@ func userRole(ctx context.Context, env environment, args []string) error {
 }
 
 func userSuspend(ctx context.Context, env environment, args []string) error {
-	return withDatabase(ctx, env, "user suspend", args, 1, func(db *models.DB, words []string) error {
+	return withAccounts(ctx, env, "user suspend", args, 1, func(db *models.DB, words []string) error {
 		return report(env, db.Suspend(ctx, words[0]), words[0], "is suspended; all sessions are ended")
 	})
 }
 
 func userRestore(ctx context.Context, env environment, args []string) error {
-	return withDatabase(ctx, env, "user restore", args, 1, func(db *models.DB, words []string) error {
+	return withAccounts(ctx, env, "user restore", args, 1, func(db *models.DB, words []string) error {
 		return report(env, db.Restore(ctx, words[0]), words[0], "may sign in again")
 	})
 }

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"reflect"
+	"testing"
+	"time"
+)
+
+// read reads the settings of serve.
+func read(t testing.TB, variables map[string]string, args ...string) Config {
+	t.Helper()
+	env := environment{getenv: func(name string) string { return variables[name] }}
+	c, _, err := readConfig(env, newFlags(env, "serve"), serveSettings(), args, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// samples has, for each setting, a good value that is not the default, another good one, and bad ones.
+var samples = map[string]struct {
+	one, other string
+	bad        []string
+}{
+	"database-url":      {one: "sqlite:one.db", other: "postgres://localhost/twite"}, // opening it is what shows a mistake
+	"addr":              {":80", "[::1]:8443", []string{"localhost", "80", ":http", ":65536", ":-1"}},
+	"base-url":          {"https://twite.example", "http://twite.example:8000", []string{"twite.example", "ftp://twite.example", "https://", "https://twite.example/blog", "https://a@twite.example", "https://twite.example?q", "https://twite.example#top", "%"}},
+	"registration":      {one: "closed", other: "open", bad: []string{"Open", "no"}},
+	"public":            {one: "false", other: "true", bad: []string{"no", "2"}},
+	"trusted-proxies":   {"10.0.0.1", "10.0.0.0/8, ::1", []string{"10.0.0.0/33", "proxy.example", "10.0.0.1;10.0.0.2"}},
+	"session-idle":      {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"session-lifetime":  {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"remember-lifetime": {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"limit-signin":      {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s", "-5/1m", "5/1m/1m", "five/1m"}},
+	"limit-register":    {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
+	"limit-check":       {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
+	"limit-post":        {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
+	"log-level":         {"debug", "error", []string{"loud"}},
+	"log-format":        {one: "json", other: "text", bad: []string{"xml"}},
+}
+
+func TestDefaults(t *testing.T) {
+	c := read(t, nil)
+	if c.DatabaseURL != "sqlite:twite.db" || c.Addr != "127.0.0.1:8080" || c.LogJSON {
+		t.Errorf("configuration %+v", c)
+	}
+	site := c.Site
+	if site.BaseURL.String() != "http://127.0.0.1:8080" || !site.SignUp || !site.Public || site.TrustedProxies != nil {
+		t.Errorf("site %+v", site)
+	}
+	if site.SessionIdle != 2*time.Hour || site.SessionLifetime != 24*time.Hour || site.RememberLifetime != 720*time.Hour {
+		t.Errorf("site %+v", site)
+	}
+}
+
+func TestBaseURLFromAddress(t *testing.T) {
+	for addr, want := range map[string]string{
+		"127.0.0.1:9000": "http://127.0.0.1:9000", ":9000": "http://localhost:9000", "0.0.0.0:9000": "http://localhost:9000",
+		"[::]:9000": "http://localhost:9000", "[::1]:9000": "http://[::1]:9000", "twite.example:9000": "http://twite.example:9000",
+	} {
+		if got := read(t, nil, "--addr", addr).Site.BaseURL.String(); got != want {
+			t.Errorf("address %s makes base URL %s, want %s", addr, got, want)
+		}
+	}
+	if got := read(t, nil, "--base-url", "https://twite.example/").Site.BaseURL.String(); got != "https://twite.example" {
+		t.Errorf("base URL %s", got)
+	}
+}
+
+func TestFlagsOverEnvironmentOverDefaults(t *testing.T) {
+	defaults := read(t, nil)
+	for _, s := range serveSettings() {
+		t.Run(s.flag, func(t *testing.T) {
+			v, ok := samples[s.flag]
+			if !ok {
+				t.Fatal("the setting has no samples")
+			}
+			one, other := read(t, nil, "--"+s.flag, v.one), read(t, nil, "--"+s.flag, v.other)
+			if reflect.DeepEqual(one, defaults) || reflect.DeepEqual(one, other) {
+				t.Fatal("the flag changes nothing")
+			}
+			if got := read(t, map[string]string{s.env: v.one}); !reflect.DeepEqual(got, one) {
+				t.Errorf("by environment %+v, by flag %+v", got, one)
+			}
+			if got := read(t, map[string]string{s.env: v.one}, "--"+s.flag, v.other); !reflect.DeepEqual(got, other) {
+				t.Errorf("the flag does not win: %+v", got)
+			}
+			if got := read(t, map[string]string{s.env: v.one}, "--"+s.flag, ""); !reflect.DeepEqual(got, one) {
+				t.Errorf("an empty flag is not passed over: %+v", got)
+			}
+			if got := read(t, map[string]string{s.env: ""}, "--"+s.flag+"="); !reflect.DeepEqual(got, defaults) {
+				t.Errorf("empty values are not the default: %+v", got)
+			}
+		})
+	}
+}
+
+func TestBadValues(t *testing.T) {
+	for _, s := range serveSettings() {
+		for _, bad := range samples[s.flag].bad {
+			t.Run(s.flag+" "+bad, func(t *testing.T) {
+				cli(t, nil, "", "serve", "--"+s.flag, bad).fails(t, 2, "--"+s.flag+": ")
+				cli(t, map[string]string{s.env: bad}, "").fails(t, 2, s.env+": ")
+			})
+		}
+	}
+}
