@@ -56,15 +56,11 @@ func (s *Server) showActor(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	actor, err := s.db.FindActor(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	members, total, err := s.db.ActorMembers(r.Context(), id)
+	actor, members, total, err := s.db.ActorMembers(r.Context(), id)
 	if err != nil {
 		return err
 	}
 	p := s.page(w, r, actor.Name)
 	p.Description = fmt.Sprintf("%s, born %d, seen in %s: who among the members likes them best.", actor.Name, actor.BirthYear, actor.Film)
-	return s.render(w, r, http.StatusOK, views.ActorPage(p, *actor, members, total), views.ActorFacts(*actor, members, total))
+	return s.render(w, r, http.StatusOK, views.ActorPage(p, actor, members, total), views.ActorFacts(actor, members, total))
 }

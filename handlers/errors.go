@@ -54,6 +54,8 @@ var (
 		advice: "Go back, reload the page and try again."}
 	errBusy = problem{status: http.StatusServiceUnavailable, heading: "Many people are signing in right now",
 		advice: "Try again in a few seconds.", retry: 5 * time.Second}
+	errSlow = problem{status: http.StatusServiceUnavailable, heading: "Twite takes too long to answer",
+		advice: "Try again in a moment.", retry: 5 * time.Second}
 	errDatabase = problem{status: http.StatusServiceUnavailable, heading: "Twite cannot reach its database",
 		advice: "Nothing that was saved is lost. Try again in a moment.", retry: 5 * time.Second}
 	errBroken = problem{status: http.StatusInternalServerError, heading: "Something went wrong on our side",
@@ -68,8 +70,10 @@ func problemOf(err error) problem {
 		return p
 	case errors.Is(err, models.ErrNotFound):
 		return errNoPage
-	case errors.Is(err, models.ErrBusy), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, models.ErrBusy):
 		return errBusy.because(err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return errSlow.because(err)
 	case models.Unavailable(err):
 		return errDatabase.because(err)
 	}

@@ -51,7 +51,7 @@ func (db *DB) Register(ctx context.Context, n NewUser) (*User, error) {
 // CheckNewUser returns what is wrong with the fields of a registration, names already taken included.
 func (db *DB) CheckNewUser(ctx context.Context, n NewUser) (FieldErrors, error) {
 	errs := n.validate(db.Passwords)
-	taken, err := db.taken(ctx, n.Username, n.Email, 0)
+	_, taken, err := db.taken(ctx, n.Username, n.Email, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -72,27 +72,29 @@ func merge(errs, more FieldErrors) FieldErrors {
 	return errs
 }
 
-// taken returns FieldErrors for a username or email that somebody other than the user self has. Names that could not be
-// stored anyway are not looked up.
-func (db *DB) taken(ctx context.Context, username, email string, self int64) (errs FieldErrors, err error) {
-	query := db.read.NewSelect().Model((*User)(nil)).Column("username_key", "email_key").Where("id <> ?", self).
-		WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery {
-			if ValidateUsername(username) == "" {
-				q = q.WhereOr("username_key = ?", key(username))
-			}
-			if ValidateEmail(email) == "" {
-				q = q.WhereOr("email_key = ?", key(email))
-			}
-			return q
-		})
-	if ValidateUsername(username) != "" && ValidateEmail(email) != "" {
-		return nil, nil
+// taken returns FieldErrors for a username or email that somebody other than the user self (0: nobody yet) has, and, from
+// the same query, what self's password is checked against. Names that could not be stored anyway are not looked up.
+func (db *DB) taken(ctx context.Context, username, email string, self int64) (own credentials, errs FieldErrors, err error) {
+	okUsername, okEmail := ValidateUsername(username) == "", ValidateEmail(email) == ""
+	if self == 0 && !okUsername && !okEmail {
+		return own, nil, nil
 	}
-	var users []User
-	if err := query.Scan(ctx, &users); err != nil {
-		return nil, err
+	var users []credentials
+	query := db.read.NewSelect().Model(&users).Where("id = ?", self)
+	if okUsername {
+		query = query.WhereOr("username_key = ?", key(username))
+	}
+	if okEmail {
+		query = query.WhereOr("email_key = ?", key(email))
+	}
+	if err := query.Scan(ctx); err != nil {
+		return own, nil, err
 	}
 	for _, u := range users {
+		if u.ID == self {
+			own = u
+			continue
+		}
 		if u.UsernameKey == key(username) {
 			errs.add("username", UsernameTaken)
 		}
@@ -100,7 +102,7 @@ func (db *DB) taken(ctx context.Context, username, email string, self int64) (er
 			errs.add("email", EmailTaken)
 		}
 	}
-	return errs, nil
+	return own, errs, nil
 }
 
 // takenErrors turns the violation of a unique index, which a parallel registration can cause at any time, into the
@@ -122,6 +124,10 @@ type credentials struct {
 	bun.BaseModel `bun:"table:users,alias:u"`
 
 	ID           int64 `bun:",pk"`
+	Username     string
+	UsernameKey  string
+	Email        string
+	EmailKey     string
 	PasswordHash string
 	SessionEpoch int64
 	SuspendedAt  *time.Time
@@ -167,15 +173,6 @@ func (db *DB) Authenticate(ctx context.Context, login, password string) (Login, 
 	return Login{UserID: c.ID, Epoch: c.SessionEpoch}, nil
 }
 
-// VerifyPassword checks the password of a signed-in user; it returns ErrWrongPassword if it does not fit.
-func (db *DB) VerifyPassword(ctx context.Context, userID int64, password string) error {
-	var c credentials
-	if err := db.read.NewSelect().Model(&c).Where("id = ?", userID).Scan(ctx); err != nil {
-		return notFound(err)
-	}
-	return db.verify(ctx, c, password)
-}
-
 func (db *DB) verify(ctx context.Context, c credentials, password string) error {
 	fits, outdated, err := db.Passwords.Verify(ctx, c.PasswordHash, password)
 	if err != nil {
@@ -207,12 +204,12 @@ func (db *DB) UpdateAccount(ctx context.Context, userID int64, username, email, 
 	var errs FieldErrors
 	errs.add("username", ValidateUsername(username))
 	errs.add("email", ValidateEmail(email))
-	taken, err := db.taken(ctx, username, email, userID)
+	own, taken, err := db.taken(ctx, username, email, userID)
 	if err != nil {
 		return err
 	}
 	errs = merge(errs, taken)
-	if err := db.checkCurrent(ctx, userID, currentPassword, &errs); err != nil {
+	if err := db.checkCurrent(ctx, own, currentPassword, &errs); err != nil {
 		return err
 	}
 	if len(errs) == 0 && isName(currentPassword, username, email) {
@@ -226,13 +223,17 @@ func (db *DB) UpdateAccount(ctx context.Context, userID int64, username, email, 
 		Where("id = ?", userID).Exec(ctx)))
 }
 
-// checkCurrent adds to errs what is wrong with the current password, asked for before a sensitive change.
-func (db *DB) checkCurrent(ctx context.Context, userID int64, password string, errs *FieldErrors) error {
+// checkCurrent adds to errs what is wrong with the current password, asked for before a sensitive change. It returns
+// ErrNotFound when the account has gone.
+func (db *DB) checkCurrent(ctx context.Context, own credentials, password string, errs *FieldErrors) error {
+	if own.ID == 0 {
+		return ErrNotFound
+	}
 	if password == "" {
 		errs.add("current_password", "Enter your current password.")
 		return nil
 	}
-	err := db.VerifyPassword(ctx, userID, password)
+	err := db.verify(ctx, own, password)
 	if errors.Is(err, ErrWrongPassword) {
 		errs.add("current_password", "Enter the password that you sign in with now.")
 		return nil
@@ -243,15 +244,15 @@ func (db *DB) checkCurrent(ctx context.Context, userID int64, password string, e
 // ChangePassword sets a new password after the current one was checked, and ends every session of the user: it returns
 // the epoch that the session which stays must carry. Or it returns FieldErrors for the fields current_password, password and password2.
 func (db *DB) ChangePassword(ctx context.Context, userID int64, current, password, password2 string) (epoch int64, err error) {
-	user, err := db.FindUser(ctx, userID)
-	if err != nil {
-		return 0, err
+	var own credentials
+	if err := db.read.NewSelect().Model(&own).Where("id = ?", userID).Scan(ctx); err != nil {
+		return 0, notFound(err)
 	}
 	var errs FieldErrors
-	if err := db.checkCurrent(ctx, userID, current, &errs); err != nil {
+	if err := db.checkCurrent(ctx, own, current, &errs); err != nil {
 		return 0, err
 	}
-	db.Passwords.validatePair(&errs, password, password2, user.Username, user.Email)
+	db.Passwords.validatePair(&errs, password, password2, own.Username, own.Email)
 	if err := errs.err(); err != nil {
 		return 0, err
 	}

@@ -321,7 +321,7 @@ func TestADamagedHashIsNoWrongPassword(t *testing.T) {
 	alice := modelstest.User(t, db, "alice")
 	for _, hash := range []string{"x", "$2b$12$abc", "$argon2id$v=19$m=64,t=1,p=1$c2FsdA$c2hvcnQ", "$argon2id$v=16$m=64,t=1,p=1$c2FsdA$c2hvcnQ", "$argon2id$v=19$m=64,t=1,p=1$!$!"} {
 		exec(t, db, "UPDATE users SET password_hash = ?", hash)
-		if err := db.VerifyPassword(ctx, alice.ID, "alice-secret"); err == nil || errors.Is(err, models.ErrWrongPassword) {
+		if err := db.UpdateAccount(ctx, alice.ID, "alice", "alice@example.com", "alice-secret"); err == nil || errors.Is(err, models.ErrWrongPassword) {
 			t.Errorf("%q: error is %v", hash, err)
 		}
 	}

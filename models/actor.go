@@ -32,13 +32,6 @@ func (db *DB) Actors(ctx context.Context) (actors []Actor, err error) {
 	return actors, err
 }
 
-// FindActor returns an actor; ErrNotFound without one.
-func (db *DB) FindActor(ctx context.Context, id int64) (*Actor, error) {
-	actor := new(Actor)
-	err := db.read.NewSelect().Model(actor).Where("id = ?", id).Scan(ctx)
-	return actor, notFound(err)
-}
-
 // ChooseActor finds an actor by whole name, whatever the case and the space around it, and makes it the favorite of the
 // user (0: of nobody). It returns FieldErrors for the field name.
 func (db *DB) ChooseActor(ctx context.Context, userID int64, name string) (*Actor, error) {
@@ -80,16 +73,26 @@ func escapeLike(text string) string {
 	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text)
 }
 
-// ActorMembers returns the first members by name who chose an actor, and how many did in all.
-func (db *DB) ActorMembers(ctx context.Context, actorID int64) (members []Author, total int, err error) {
+// ActorMembers returns an actor, the first members by name who chose them, and how many did in all; ErrNotFound without
+// such an actor.
+func (db *DB) ActorMembers(ctx context.Context, id int64) (actor Actor, members []Author, total int, err error) {
 	var rows []struct {
-		Author `bun:",extend"`
+		Actor  `bun:",extend"`
+		Author Author `bun:"embed:member_"`
 		Total  int
 	}
-	err = db.read.NewSelect().TableExpr("users").Column("id", "username", "display_name").ColumnExpr("count(*) OVER () AS total").
-		Where("favorite_actor = ?", actorID).Order("username_key").Limit(actorMembersMax).Scan(ctx, &rows)
-	for _, row := range rows {
-		members, total = append(members, row.Author), row.Total
+	err = db.read.NewSelect().TableExpr("actors AS actor").ColumnExpr("actor.*, count(u.id) OVER () AS total").
+		ColumnExpr("COALESCE(u.id, 0) AS member_id, COALESCE(u.username, '') AS member_username, COALESCE(u.display_name, '') AS member_display_name").
+		Join("LEFT JOIN users AS u ON u.favorite_actor = actor.id").Where("actor.id = ?", id).
+		OrderExpr("u.username_key").Limit(actorMembersMax).Scan(ctx, &rows)
+	if err == nil && len(rows) == 0 {
+		err = ErrNotFound
 	}
-	return members, total, err
+	for _, row := range rows {
+		actor, total = row.Actor, row.Total
+		if row.Author.ID != 0 {
+			members = append(members, row.Author)
+		}
+	}
+	return actor, members, total, err
 }

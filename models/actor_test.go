@@ -38,12 +38,12 @@ func TestTheCatalogueOfActors(t *testing.T) {
 		t.Errorf("%d ids and %d names for %d actors", len(ids), len(names), len(actors))
 	}
 	for id, name := range map[int64]string{26073614: "Al Pacino", 77394988: "Anthony Hopkins", 44646271: "Audrey Hepburn", 85626345: "Barbara Stanwyck", 57946467: "Barbra Streisand"} {
-		if actor, err := db.FindActor(ctx, id); err != nil || actor.Name != name {
+		if actor, _, _, err := db.ActorMembers(ctx, id); err != nil || actor.Name != name {
 			t.Errorf("actor %d is %+v, %v, want %s", id, actor, err, name)
 		}
 	}
 	for _, id := range []int64{0, -1, 1, 1 << 62} {
-		_, err := db.FindActor(ctx, id)
+		_, _, _, err := db.ActorMembers(ctx, id)
 		wantError(t, err, models.ErrNotFound)
 	}
 }
@@ -132,7 +132,7 @@ func TestActorMembers(t *testing.T) {
 	if err := db.Import(ctx, users, nil); err != nil {
 		t.Fatal(err)
 	}
-	members, n, err := db.ActorMembers(ctx, pacino)
+	_, members, n, err := db.ActorMembers(ctx, pacino)
 	if err != nil || n != total || len(members) != 100 {
 		t.Fatalf("%d members of %d, %v", len(members), n, err)
 	}
@@ -140,10 +140,9 @@ func TestActorMembers(t *testing.T) {
 		t.Errorf("from %s to %s, want them by name", members[0].Username, members[99].Username)
 	}
 	exec(t, db, "UPDATE users SET favorite_actor = ? WHERE id = 1", hopkins)
-	if members, n, err = db.ActorMembers(ctx, hopkins); err != nil || n != 1 || members[0].Name() != "The Last" {
+	if _, members, n, err = db.ActorMembers(ctx, hopkins); err != nil || n != 1 || members[0].Name() != "The Last" {
 		t.Errorf("members %+v of %d, %v", members, n, err)
 	}
-	if members, n, err = db.ActorMembers(ctx, 1); err != nil || n != 0 || len(members) != 0 {
-		t.Errorf("an unknown actor: %+v of %d, %v", members, n, err)
-	}
+	_, _, _, err = db.ActorMembers(ctx, 1)
+	wantError(t, err, models.ErrNotFound)
 }

@@ -77,6 +77,14 @@ func violates(err error, table, column string) bool {
 	return false
 }
 
+// refersToNothing reports whether err says that a row named another which does not exist.
+func refersToNothing(err error) bool {
+	var pg *pgconn.PgError
+	var lite *sqlite.Error
+	return errors.As(err, &pg) && pg.Code == "23503" ||
+		errors.As(err, &lite) && lite.Code() == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
+}
+
 // Unavailable reports whether err means that the database cannot be reached or written to now, rather than that a
 // query is wrong: PostgreSQL gone or going, a full disk, a read-only or failing file system.
 func Unavailable(err error) bool {
@@ -89,8 +97,8 @@ func Unavailable(err error) bool {
 		return false
 	}
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) { // classes 08 connection, 53 resources, 57 operator, 58 system
-		return len(pg.Code) == 5 && slices.Contains([]string{"08", "53", "57", "58"}, pg.Code[:2])
+	if errors.As(err, &pg) { // classes 08 connection, 28 sign-in, 3D no database, 53 resources, 57 operator, 58 system
+		return len(pg.Code) == 5 && slices.Contains([]string{"08", "28", "3D", "53", "57", "58"}, pg.Code[:2])
 	}
 	var network net.Error
 	var connect *pgconn.ConnectError

@@ -2,7 +2,6 @@ package models
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -105,14 +104,11 @@ func (db *DB) UpdateProfile(ctx context.Context, userID int64, update ProfileUpd
 	if err := update.validate().err(); err != nil {
 		return err
 	}
-	if update.FavoriteActor != nil {
-		if _, err := db.FindActor(ctx, *update.FavoriteActor); errors.Is(err, ErrNotFound) {
-			return FieldErrors{{"favorite_actor", "Choose an actor from the list."}}
-		} else if err != nil {
-			return err
-		}
-	}
-	return oneRow(db.write.NewUpdate().Model((*User)(nil)).
+	err := oneRow(db.write.NewUpdate().Model((*User)(nil)).
 		Set("display_name = ?, bio = ?, website = ?, favorite_actor = ?", update.DisplayName, update.Bio, update.Website, update.FavoriteActor).
 		Where("id = ?", userID).Exec(ctx))
+	if refersToNothing(err) {
+		return FieldErrors{{"favorite_actor", "Choose an actor from the list."}}
+	}
+	return err
 }
