@@ -91,8 +91,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if p.retry > 0 {
 		w.Header().Set("Retry-After", retryAfter(p.retry))
 	}
-	buffered := newBuffer(w)
-	defer buffered.release()
+	buffered := s.newBuffer(w)
+	defer s.release(buffered)
 	if err := s.showProblem(buffered, r, p); err != nil {
 		s.log.ErrorContext(r.Context(), "error page", "id", requestID(r), "error", err)
 		http.Error(w, p.heading+". "+p.advice, p.status)
@@ -100,7 +100,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	buffered.header.Add("Vary", "Cookie")
 	keepOut(buffered.header)
-	buffered.send(r)
+	buffered.send()
 }
 
 func (s *Server) showProblem(w http.ResponseWriter, r *http.Request, p problem) error {

@@ -1,14 +1,9 @@
 package handlers
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/base64"
-	"fmt"
 	"net/http"
-	"slices"
+	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/a-h/templ"
 
@@ -96,107 +91,6 @@ func keepInPlace(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answer runs a handler on a buffered response, saves the session, and only then sends: an error on the way is never
-// glued to half a page, and no page is sent whose session was not saved.
-func (s *Server) answer(handle handler) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		buffered := newBuffer(w)
-		defer buffered.release()
-		err := caught(handle, buffered, r)
-		if err == nil {
-			err = s.saveSession(buffered, r)
-		}
-		if err != nil {
-			s.fail(w, r, err)
-			return
-		}
-		s.setCaching(buffered, r)
-		buffered.send(r)
-	}
-}
-
-// caught returns a handler's panic as its error: here, unlike outside, the form it came with can be offered again.
-func caught(handle func(http.ResponseWriter, *http.Request) error, w http.ResponseWriter, r *http.Request) (err error) {
-	defer func() {
-		if failed := panicError(recover()); failed != nil {
-			err = failed
-		}
-	}()
-	return handle(w, r)
-}
-
-// setCaching keeps personal pages out of every cache; a stranger's page may be kept as long as it is asked for anew.
-func (s *Server) setCaching(b *buffer, r *http.Request) {
-	h := b.Header()
-	h.Add("Vary", "Cookie")
-	if viewer(r) != nil || h.Get("Set-Cookie") != "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
-		keepOut(h)
-		return
-	}
-	h.Set("Cache-Control", "no-cache")
-	if b.status == http.StatusOK {
-		b.tag(r)
-	}
-}
-
-// keepOut keeps an answer out of every cache. Lynx, which reads no list in Cache-Control, takes it from Pragma.
-func keepOut(h http.Header) {
-	h.Set("Cache-Control", "private, no-store")
-	h.Set("Pragma", "no-cache")
-}
-
-// A buffer is an answer in the making.
-type buffer struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-	to     http.ResponseWriter
-}
-
-var buffers = sync.Pool{New: func() any { return new(buffer) }}
-
-const bufferKept = 256 << 10 // bytes; larger buffers are left to the garbage collector
-
-func newBuffer(to http.ResponseWriter) *buffer {
-	b := buffers.Get().(*buffer)
-	b.header, b.status, b.to = make(http.Header), http.StatusOK, to
-	b.body.Reset()
-	return b
-}
-
-func (b *buffer) release() {
-	b.to = nil
-	if b.body.Cap() <= bufferKept {
-		buffers.Put(b)
-	}
-}
-
-func (b *buffer) Header() http.Header            { return b.header }
-func (b *buffer) WriteHeader(status int)         { b.status = status }
-func (b *buffer) Write(data []byte) (int, error) { return b.body.Write(data) }
-
-// tag names the content, and answers 304 where the reader has it already. The tag is weak: compression comes later.
-func (b *buffer) tag(r *http.Request) {
-	sum := sha256.Sum256(b.body.Bytes())
-	tag := `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
-	b.header.Set("ETag", tag)
-	known := strings.Split(r.Header.Get("If-None-Match"), ",")
-	if slices.ContainsFunc(known, func(t string) bool { return strings.TrimSpace(t) == tag }) {
-		b.status = http.StatusNotModified
-		b.header.Del("Content-Type")
-		b.body.Reset()
-	}
-}
-
-func (b *buffer) send(r *http.Request) {
-	h := b.to.Header()
-	for name, values := range b.header {
-		h[name] = append(h[name], values...)
-	}
-	b.to.WriteHeader(b.status)
-	b.to.Write(b.body.Bytes()) // an error here means that the reader has gone
-}
-
 // A flash is a message about what was just done, shown on the next page. Only its number travels, in a cookie: nobody
 // can put words into our mouth, and a visitor needs no session to be told something.
 type flash int
@@ -215,25 +109,38 @@ const (
 	flashSessions
 )
 
-var flashTexts = map[flash]string{
-	flashRegistered: "Congratulations, you are now a registered user!",
-	flashSignedOut:  "You are signed out.",
-	flashPosted:     "Your post is published.",
-	flashEdited:     "Your post is changed.",
-	flashDeleted:    "Your post is deleted.",
-	flashActor:      "Your favorite actor is noted on your profile.",
-	flashProfile:    "Your profile is saved.",
-	flashAccount:    "Your account is saved.",
-	flashPassword:   "Your password is changed. Every other session is signed out.",
-	flashSession:    "That session is signed out.",
-	flashSessions:   "All other sessions are signed out.",
+// text is what a flash says; a number that none of ours has says nothing.
+func (f flash) text() string {
+	switch f {
+	case flashRegistered:
+		return "Congratulations, you are now a registered user!"
+	case flashSignedOut:
+		return "You are signed out."
+	case flashPosted:
+		return "Your post is published."
+	case flashEdited:
+		return "Your post is changed."
+	case flashDeleted:
+		return "Your post is deleted."
+	case flashActor:
+		return "Your favorite actor is noted on your profile."
+	case flashProfile:
+		return "Your profile is saved."
+	case flashAccount:
+		return "Your account is saved."
+	case flashPassword:
+		return "Your password is changed. Every other session is signed out."
+	case flashSession:
+		return "That session is signed out."
+	case flashSessions:
+		return "All other sessions are signed out."
+	}
+	return ""
 }
-
-func (f flash) text() string { return flashTexts[f] }
 
 // setFlash has the next page show a message.
 func (s *Server) setFlash(w http.ResponseWriter, f flash) {
-	s.setCookie(w, s.cookieName("flash"), fmt.Sprint(int(f)), flashSeconds)
+	s.setCookie(w, s.cookieName("flash"), strconv.Itoa(int(f)), flashSeconds)
 }
 
 const flashSeconds = 60
@@ -245,12 +152,8 @@ func (s *Server) takeFlash(w http.ResponseWriter, r *http.Request) string {
 		return ""
 	}
 	s.setCookie(w, cookie.Name, "", -1)
-	for f, text := range flashTexts {
-		if cookie.Value == fmt.Sprint(int(f)) {
-			return text
-		}
-	}
-	return ""
+	number, _ := strconv.Atoi(cookie.Value)
+	return flash(number).text()
 }
 
 // setCookie writes one of our cookies; a negative age in seconds removes it, 0 ends it with the browser.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -43,6 +44,7 @@ type Server struct {
 	assets   *assetFiles
 	log      *slog.Logger
 	handler  http.Handler
+	buffers  sync.Pool // of *buffer
 
 	signIns   *signInLimiter
 	registers *limiter

@@ -1,0 +1,113 @@
+package handlers
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// answer runs a handler on a buffered response, saves the session, and only then sends: an error on the way is never
+// glued to half a page, and no page is sent whose session was not saved.
+func (s *Server) answer(handle handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		buffered := s.newBuffer(w)
+		defer s.release(buffered)
+		err := caught(handle, buffered, r)
+		if err == nil {
+			err = s.saveSession(buffered, r)
+		}
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		s.setCaching(buffered, r)
+		buffered.send()
+	}
+}
+
+// caught returns a handler's panic as its error: here, unlike outside, the form it came with can be offered again.
+func caught(handle handler, w http.ResponseWriter, r *http.Request) (err error) {
+	defer func() {
+		if failed := panicError(recover()); failed != nil {
+			err = failed
+		}
+	}()
+	return handle(w, r)
+}
+
+// setCaching keeps personal pages out of every cache; a stranger's page may be kept as long as it is asked for anew.
+func (s *Server) setCaching(b *buffer, r *http.Request) {
+	h := b.Header()
+	h.Add("Vary", "Cookie")
+	if viewer(r) != nil || h.Get("Set-Cookie") != "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
+		keepOut(h)
+		return
+	}
+	h.Set("Cache-Control", "no-cache")
+	if b.status == http.StatusOK {
+		b.tag(r)
+	}
+}
+
+// keepOut keeps an answer out of every cache. Lynx, which reads no list in Cache-Control, takes it from Pragma.
+func keepOut(h http.Header) {
+	h.Set("Cache-Control", "private, no-store")
+	h.Set("Pragma", "no-cache")
+}
+
+// A buffer is an answer in the making.
+type buffer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+	to     http.ResponseWriter
+}
+
+const bufferKept = 256 << 10 // bytes; larger buffers are left to the garbage collector
+
+// newBuffer begins an answer, in memory that an earlier one has used.
+func (s *Server) newBuffer(to http.ResponseWriter) *buffer {
+	b, reused := s.buffers.Get().(*buffer)
+	if !reused {
+		b = new(buffer)
+	}
+	b.header, b.status, b.to = make(http.Header), http.StatusOK, to
+	b.body.Reset()
+	return b
+}
+
+func (s *Server) release(b *buffer) {
+	b.to = nil
+	if b.body.Cap() <= bufferKept {
+		s.buffers.Put(b)
+	}
+}
+
+func (b *buffer) Header() http.Header            { return b.header }
+func (b *buffer) WriteHeader(status int)         { b.status = status }
+func (b *buffer) Write(data []byte) (int, error) { return b.body.Write(data) }
+
+// tag names the content, and answers 304 where the reader has it already. The tag is weak: compression comes later.
+func (b *buffer) tag(r *http.Request) {
+	sum := sha256.Sum256(b.body.Bytes())
+	tag := `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	b.header.Set("ETag", tag)
+	known := strings.Split(r.Header.Get("If-None-Match"), ",")
+	if slices.ContainsFunc(known, func(t string) bool { return strings.TrimSpace(t) == tag }) {
+		b.status = http.StatusNotModified
+		b.header.Del("Content-Type")
+		b.body.Reset()
+	}
+}
+
+func (b *buffer) send() {
+	h := b.to.Header()
+	for name, values := range b.header {
+		h[name] = append(h[name], values...)
+	}
+	b.to.WriteHeader(b.status)
+	b.to.Write(b.body.Bytes()) // an error here means that the reader has gone
+}
