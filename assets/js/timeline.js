@@ -3,12 +3,17 @@
 const LIMIT = 5
 
 let loaded = 0
+let tabbing = false // who goes from link to link must be able to get past the last one
+
+document.addEventListener("keydown", ({ key }) => { tabbing = key === "Tab" || tabbing })
+document.addEventListener("pointerdown", () => { tabbing = false })
+document.addEventListener("wheel", () => { tabbing = false }, { passive: true })
 
 document.addEventListener("htmx:config:request", (event) => {
   const { sourceElement, sourceEvent } = event.detail.ctx
   const automatic = sourceEvent.type === "intersect" // how htmx's "revealed" arrives
   if (!automatic || !sourceElement.matches("a[rel=next]")) return
-  if (loaded === LIMIT) event.preventDefault()
+  if (loaded === LIMIT || tabbing) event.preventDefault()
   else loaded++
 })
 

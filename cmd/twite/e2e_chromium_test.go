@@ -28,6 +28,7 @@ func TestBrowser(t *testing.T) {
 		"delete in place":       watchDeleteInPlace,
 		"counter":               watchCounter,
 		"loading on scroll":     watchLoadingOnScroll,
+		"tabbing":               watchTabbing,
 		"back":                  watchBack,
 		"back after sign-out":   watchBackAfterSignOut,
 		"offline":               watchOffline,
@@ -224,6 +225,23 @@ func watchLoadingOnScroll(d *tab) {
 		d.t.Errorf("%d posts are there twice", twice)
 	}
 	d.marked()
+}
+
+// watchTabbing: from link to link nothing loads by itself, so that one gets past the last post.
+func watchTabbing(d *tab) {
+	d.server.twite("", "seed", "--users", "5", "--posts", "60")
+	d.open("/")
+	d.see(posts(20))
+	for range 100 { // three links a post at the most
+		d.press(kb.Tab)
+		if eval[bool](d, `document.activeElement.matches("a[rel=next]")`) {
+			d.see(posts(20))
+			d.press(kb.Enter)
+			d.see(posts(40))
+			return
+		}
+	}
+	d.t.Error("the link to older posts cannot be reached with the Tab key")
 }
 
 func watchBack(d *tab) {
