@@ -46,6 +46,9 @@ func (s *Server) setCaching(b *buffer, r *http.Request) {
 		keepOut(h)
 		return
 	}
+	if h.Get("Cache-Control") != "" {
+		return
+	}
 	h.Set("Cache-Control", "no-cache")
 	if b.status == http.StatusOK {
 		b.tag(r)

@@ -10,8 +10,10 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"time"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 
 	"twite/models"
@@ -76,7 +78,7 @@ func (s *Server) logRequests(next http.Handler) http.Handler {
 		next.ServeHTTP(ww, r)
 		visit := models.VisitFrom(r.Context())
 		attrs := []slog.Attr{
-			slog.String("id", requestID(r)), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+			slog.String("id", requestID(r)), slog.String("method", r.Method), slog.String("path", loggedPath(r)),
 			slog.Int("status", ww.Status()), slog.Int("bytes", ww.BytesWritten()),
 			slog.Duration("took", time.Since(start)), slog.String("ip", visit.IP),
 		}
@@ -85,6 +87,14 @@ func (s *Server) logRequests(next http.Handler) http.Handler {
 		}
 		s.log.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
 	})
+}
+
+// loggedPath is the path of a request without the tokens that some hold.
+func loggedPath(r *http.Request) string {
+	if route := chi.RouteContext(r.Context()); strings.HasSuffix(route.RoutePattern(), "/{token}") {
+		return route.RoutePattern()
+	}
+	return r.URL.Path
 }
 
 // secureHeaders stand on every answer, errors and files included.

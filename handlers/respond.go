@@ -107,6 +107,8 @@ const (
 	flashPassword
 	flashSession
 	flashSessions
+	flashMailed
+	flashReset
 )
 
 // text is what a flash says; a number that none of ours has says nothing.
@@ -134,6 +136,10 @@ func (f flash) text() string {
 		return "That session is signed out."
 	case flashSessions:
 		return "All other sessions are signed out."
+	case flashMailed:
+		return "If an account has that address, a link is on its way there."
+	case flashReset:
+		return "Your new password is set, and every session is signed out. Sign in with it."
 	}
 	return ""
 }

@@ -40,6 +40,10 @@ func (s *Server) routes() []route {
 		post("/login", guest, s.login, "username", "password"),
 		get("/logout", member, s.logoutPage),
 		post("/logout", anyone, s.logout),
+		get("/password/forgot", anyone, s.forgotPage),
+		post("/password/forgot", anyone, s.forgot, "email"),
+		get("/password/reset/{token}", anyone, s.resetPage),
+		post("/password/reset/{token}", anyone, s.reset, "password", "password2"),
 
 		// The favorite actor.
 		get("/name", anyone, s.namePage),

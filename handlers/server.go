@@ -20,6 +20,7 @@ type Config struct {
 	BaseURL          *url.URL      // where the site is reached; https makes cookies Secure and adds HSTS
 	SignUp           bool          // strangers may register
 	Public           bool          // strangers may read
+	Mail             bool          // mail can be sent
 	TrustedProxies   []string      // CIDR prefixes of proxies whose X-Forwarded-For counts
 	SessionIdle      time.Duration // after which a session that is not remembered ends
 	SessionLifetime  time.Duration // after which it ends however busy it is
@@ -33,6 +34,7 @@ type Limits struct {
 	Register Limit // registrations by address
 	Check    Limit // live checks of the register form by address
 	Post     Limit // posts and edits by member
+	Mail     Limit // mails of one kind to one address; four times as many may be asked for from one
 }
 
 // Server answers all requests of the site. It is safe for concurrent use.
@@ -50,6 +52,8 @@ type Server struct {
 	registers *limiter
 	checks    *limiter
 	posts     *limiter
+
+	mailsAsked, mailsSent *limiter
 }
 
 // New returns a server on a migrated database. assets are the built files of the assets folder.
@@ -65,6 +69,9 @@ func New(config Config, db *models.DB, assets fs.FS, log *slog.Logger) (*Server,
 		registers: newLimiter(config.Limits.Register, db.Now),
 		checks:    newLimiter(config.Limits.Check, db.Now),
 		posts:     newLimiter(config.Limits.Post, db.Now),
+
+		mailsAsked: newLimiter(Limit{4 * config.Limits.Mail.N, config.Limits.Mail.Per}, db.Now),
+		mailsSent:  newLimiter(config.Limits.Mail, db.Now),
 	}
 	s.sessions = s.newSessionManager()
 	s.handler = s.router()

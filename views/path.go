@@ -21,6 +21,8 @@ func postPath(post models.Post, action string) string {
 // postID is the id of an element of which every post has one.
 func postID(part string, post models.Post) string { return part + "-" + strconv.FormatInt(post.ID, 10) }
 
+func resetPath(token string) string { return "/password/reset/" + url.PathEscape(token) }
+
 func actorPath(actor models.Actor) string { return "/actor/" + strconv.FormatInt(actor.ID, 10) }
 
 func sessionPath(session models.Session, action string) string {

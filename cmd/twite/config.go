@@ -8,11 +8,13 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"twite/handlers"
+	"twite/models"
 )
 
 // Config is everything an owner may set, checked.
@@ -21,6 +23,8 @@ type Config struct {
 	Addr        string // host:port to listen on
 	LogLevel    slog.Level
 	LogJSON     bool
+	SMTP        SMTP
+	Reset       time.Duration // lifetime of a link for a new password
 	Site        handlers.Config
 }
 
@@ -53,6 +57,9 @@ func serveSettings() []setting {
 			return err
 		}},
 		{"trusted-proxies", "TWITE_TRUSTED_PROXIES", "", "addresses or CIDR ranges of proxies whose X-Forwarded-For counts, separated by commas", (*Config).setProxies},
+		{"smtp-url", "TWITE_SMTP_URL", "", "where mail goes out: smtp://USER:PASSWORD@HOST:PORT with STARTTLS, or smtps://…; without, none is sent", (*Config).setSMTP},
+		{"mail-from", "TWITE_MAIL_FROM", "", "the address that mail comes from, like twite@twite.example", (*Config).setMailFrom},
+		{"reset-lifetime", "TWITE_RESET_LIFETIME", "1h", "how long a link for a new password works", durationSetting(func(c *Config) *time.Duration { return &c.Reset })},
 		{"session-idle", "TWITE_SESSION_IDLE", "2h", "how long a session lasts unused, if it is not remembered", durationSetting(func(c *Config) *time.Duration { return &c.Site.SessionIdle })},
 		{"session-lifetime", "TWITE_SESSION_LIFETIME", "24h", "how long a session lasts at the most", durationSetting(func(c *Config) *time.Duration { return &c.Site.SessionLifetime })},
 		{"remember-lifetime", "TWITE_REMEMBER_LIFETIME", "720h", "how long a remembered session lasts", durationSetting(func(c *Config) *time.Duration { return &c.Site.RememberLifetime })},
@@ -60,6 +67,7 @@ func serveSettings() []setting {
 		{"limit-register", "TWITE_LIMIT_REGISTER", "30/1h", "registrations by address", limitSetting(func(c *Config) *handlers.Limit { return &c.Site.Limits.Register })},
 		{"limit-check", "TWITE_LIMIT_CHECK", "120/1m", "live checks of the register form by address", limitSetting(func(c *Config) *handlers.Limit { return &c.Site.Limits.Check })},
 		{"limit-post", "TWITE_LIMIT_POST", "60/10m", "posts and edits by member", limitSetting(func(c *Config) *handlers.Limit { return &c.Site.Limits.Post })},
+		{"limit-mail", "TWITE_LIMIT_MAIL", "5/1h", "mails of one kind to one address", limitSetting(func(c *Config) *handlers.Limit { return &c.Site.Limits.Mail })},
 		{"log-level", "TWITE_LOG_LEVEL", "info", "debug, info, warn or error", func(c *Config, v string) error {
 			if c.LogLevel.UnmarshalText([]byte(v)) != nil {
 				return errors.New("must be debug, info, warn or error")
@@ -68,6 +76,11 @@ func serveSettings() []setting {
 		}},
 		{"log-format", "TWITE_LOG_FORMAT", "text", "text or json", (*Config).setLogFormat},
 	}
+}
+
+// pick returns the settings with these flags, in the order in which they depend on each other.
+func pick(flags ...string) []setting {
+	return slices.DeleteFunc(serveSettings(), func(s setting) bool { return !slices.Contains(flags, s.flag) })
 }
 
 // readConfig declares the settings as flags, reads flags over environment over defaults, and checks every value. want
@@ -153,6 +166,24 @@ func (c *Config) setProxies(value string) error {
 		}
 		c.Site.TrustedProxies = append(c.Site.TrustedProxies, prefix.String())
 	}
+	return nil
+}
+
+func (c *Config) setSMTP(value string) (err error) {
+	c.SMTP, err = parseSMTP(value)
+	c.Site.Mail = c.SMTP.Host != ""
+	return err
+}
+
+// setMailFrom comes after setSMTP, without which no address is needed.
+func (c *Config) setMailFrom(value string) error {
+	if c.SMTP.Host == "" {
+		return nil
+	}
+	if models.ValidateEmail(value) != "" {
+		return errors.New("must be an email address like twite@twite.example, because TWITE_SMTP_URL is set")
+	}
+	c.SMTP.From = value
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"twite"
@@ -51,7 +52,17 @@ func serve(ctx context.Context, env environment, args []string) error {
 		return fmt.Errorf("cannot listen: %w: is another server running there? Choose another address with --addr", err)
 	}
 	log.Info("Twite is serving", "url", config.Site.BaseURL.String(), "addr", listener.Addr().String(), "version", versionText())
-	go purgeSessions(ctx, site.Store(), log)
+	var background sync.WaitGroup
+	defer background.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	background.Go(func() { purge(ctx, site.Store(), db, log) })
+	if config.Site.Mail {
+		w := &worker{db: db, smtp: config.SMTP, site: config.Site.BaseURL.String(), resets: config.Reset, log: log}
+		background.Go(func() { w.run(ctx) })
+	} else {
+		log.Info("no mail is sent, since TWITE_SMTP_URL is not set: twite user reset-link NAME makes links for new passwords")
+	}
 	return serveUntilDone(ctx, listener, site, log)
 }
 
@@ -82,8 +93,8 @@ func serveUntilDone(ctx context.Context, listener net.Listener, site http.Handle
 	return nil
 }
 
-// purgeSessions tidies up now and then until ctx ends.
-func purgeSessions(ctx context.Context, store *models.SessionStore, log *slog.Logger) {
+// purge tidies up now and then until ctx ends.
+func purge(ctx context.Context, store *models.SessionStore, db *models.DB, log *slog.Logger) {
 	ticker := time.NewTicker(purgeInterval)
 	defer ticker.Stop()
 	for {
@@ -91,6 +102,9 @@ func purgeSessions(ctx context.Context, store *models.SessionStore, log *slog.Lo
 			log.Warn("old sessions not removed", "error", err)
 		} else if n > 0 {
 			log.Info("old sessions removed", "count", n)
+		}
+		if err := db.PurgeTokens(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("old tokens not removed", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -98,6 +98,26 @@ func userPasswd(ctx context.Context, env environment, args []string) error {
 	})
 }
 
+// userResetLink prints a link for a new password, for a site without mail or a member without a mailbox.
+func userResetLink(ctx context.Context, env environment, args []string) error {
+	flags := newFlags(env, "user reset-link")
+	config, words, err := readConfig(env, flags, pick("database-url", "addr", "base-url", "reset-lifetime"), args, 1)
+	if err != nil {
+		return err
+	}
+	return onDatabase(ctx, config.DatabaseURL, func(db *models.DB) error {
+		if err := db.Migrate(ctx); err != nil {
+			return err
+		}
+		token, _, err := db.IssueToken(ctx, models.ResetPassword, words[0], config.Reset)
+		if err != nil {
+			return report(env, err, words[0], "")
+		}
+		fmt.Fprintln(env.stdout, config.Site.BaseURL.String()+"/password/reset/"+token)
+		return nil
+	})
+}
+
 func userRole(ctx context.Context, env environment, args []string) error {
 	return withAccounts(ctx, env, "user role", args, 2, func(db *models.DB, words []string) error {
 		if err := checkRole(words[1]); err != nil {

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wneessen/go-mail"
+
+	"twite/models"
+	"twite/views"
+)
+
+const (
+	mailTimeout = 20 * time.Second // for one message
+	jobInterval = time.Second      // between looks for work that is due
+)
+
+// SMTP is where mail goes out. Its zero value sends none.
+type SMTP struct {
+	Host, User, Password string
+	Port                 int
+	TLS                  bool // from the first byte on; else by STARTTLS
+	Insecure             bool // without any: the owner said so
+	From                 string
+}
+
+// parseSMTP reads smtp://USER:PASSWORD@HOST:PORT (STARTTLS, which must succeed) or smtps:// (TLS throughout);
+// ?insecure=true on smtp:// does without, for a server on the same machine.
+func parseSMTP(text string) (SMTP, error) {
+	if text == "" {
+		return SMTP{}, nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "smtp" && u.Scheme != "smtps" || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" {
+		return SMTP{}, errors.New("must be smtp://USER:PASSWORD@HOST:PORT or smtps://…")
+	}
+	s := SMTP{Host: u.Hostname(), User: u.User.Username(), Port: 587, TLS: u.Scheme == "smtps", Insecure: u.Query().Get("insecure") == "true"}
+	s.Password, _ = u.User.Password()
+	if s.TLS {
+		s.Port = 465
+	}
+	if u.Port() != "" {
+		if s.Port, err = strconv.Atoi(u.Port()); err != nil {
+			return SMTP{}, errors.New("the port must be a number")
+		}
+	}
+	if s.TLS && s.Insecure {
+		return SMTP{}, errors.New("insecure=true goes with smtp:// only")
+	}
+	return s, nil
+}
+
+// client is a connection in the making, for one message.
+func (s SMTP) client() (*mail.Client, error) {
+	options := []mail.Option{mail.WithPort(s.Port), mail.WithTimeout(mailTimeout)}
+	switch {
+	case s.TLS:
+		options = append(options, mail.WithSSL())
+	case s.Insecure:
+		options = append(options, mail.WithTLSPolicy(mail.NoTLS))
+	default:
+		options = append(options, mail.WithTLSPolicy(mail.TLSMandatory))
+	}
+	if s.User != "" {
+		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(s.User), mail.WithPassword(s.Password))
+	}
+	return mail.NewClient(s.Host, options...)
+}
+
+// A worker does the jobs that requests leave behind.
+type worker struct {
+	db     *models.DB
+	smtp   SMTP
+	site   string
+	resets time.Duration // the lifetime of a link for a new password
+	log    *slog.Logger
+}
+
+// run works until ctx ends. What it is doing then is done again after the next start.
+func (w *worker) run(ctx context.Context) {
+	ticker := time.NewTicker(jobInterval)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		if worked := w.next(ctx); worked {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		}
+	}
+}
+
+// next does one job, if one is due.
+func (w *worker) next(ctx context.Context) (worked bool) {
+	job, err := w.db.ClaimJob(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			w.log.Warn("jobs cannot be read", "error", err)
+		}
+		return false
+	}
+	if job == nil {
+		return false
+	}
+	if err := w.do(ctx, job); err != nil {
+		failed, postponeErr := w.db.PostponeJob(ctx, job, err)
+		w.log.Warn("job not done", "job", job.ID, "kind", job.Kind, "attempt", job.Attempts, "gave_up", failed, "error", errors.Join(err, postponeErr))
+		return true
+	}
+	if err := w.db.FinishJob(ctx, job); err != nil {
+		w.log.Warn("job done, but not noted", "job", job.ID, "kind", job.Kind, "error", err)
+	}
+	return true
+}
+
+// do makes a job's mail and sends it. An address that is nobody's is nothing to do. A panic is the job's error.
+func (w *worker) do(ctx context.Context, job *models.Job) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = fmt.Errorf("panic: %v", value)
+		}
+	}()
+	switch job.Kind {
+	case models.MailReset:
+		token, user, err := w.db.IssueToken(ctx, models.ResetPassword, job.Payload, w.resets)
+		if errors.Is(err, models.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return w.send(ctx, user.Email, views.ResetMail(w.site, token, user.Username, w.resets))
+	case models.MailPasswordChanged:
+		user, err := w.db.FindUserByEmail(ctx, job.Payload)
+		if errors.Is(err, models.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return w.send(ctx, user.Email, views.PasswordChangedMail(w.site, user.Username))
+	}
+	return fmt.Errorf("jobs of the kind %q are unknown to this version", job.Kind)
+}
+
+func (w *worker) send(ctx context.Context, to string, m views.Mail) error {
+	message := mail.NewMsg()
+	if err := message.From(w.smtp.From); err != nil {
+		return err
+	}
+	if err := message.To(to); err != nil {
+		return err
+	}
+	message.Subject(m.Subject)
+	message.SetMessageID()
+	message.SetDate()
+	message.SetBodyString(mail.TypeTextPlain, m.Text())
+	var html strings.Builder
+	if err := views.MailBody(m).Render(ctx, &html); err != nil {
+		return err
+	}
+	message.AddAlternativeString(mail.TypeTextHTML, html.String())
+	client, err := w.smtp.client()
+	if err != nil {
+		return err
+	}
+	return client.DialAndSendWithContext(ctx, message)
+}

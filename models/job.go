@@ -1,0 +1,93 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+// JobKind is what a job does.
+type JobKind string
+
+// The mails. Their payload is the address that they are for.
+const (
+	MailReset           JobKind = "mail.reset"
+	MailPasswordChanged JobKind = "mail.password_changed"
+)
+
+const (
+	jobAttempts = 8                // then a job has failed for good
+	jobLease    = 2 * time.Minute  // after which the job of a worker that died is another's
+	jobBackoff  = 30 * time.Second // before the second try; doubled before each further one
+	jobErrorMax = 500              // bytes kept of an error
+)
+
+// A Job is work that outlives the request which caused it. It is enqueued in that request's transaction, and done at
+// least once. No payload holds a secret: what a mail must keep from others is made when the mail is.
+type Job struct {
+	bun.BaseModel `bun:"table:jobs,alias:j"`
+
+	ID        int64 `bun:",pk,autoincrement"`
+	Kind      JobKind
+	Payload   string
+	Attempts  int64
+	RunAt     time.Time
+	LeasedTo  *time.Time
+	FailedAt  *time.Time
+	LastError string
+	CreatedAt time.Time
+}
+
+func (db *DB) enqueue(ctx context.Context, tx bun.Tx, kind JobKind, payload string) error {
+	now := db.now()
+	_, err := tx.NewInsert().Model(&Job{Kind: kind, Payload: payload, RunAt: now, CreatedAt: now}).Returning("NULL").Exec(ctx)
+	return err
+}
+
+// ClaimJob takes the oldest job that is due, for jobLease; nil without one. Workers on several nodes get different jobs.
+func (db *DB) ClaimJob(ctx context.Context) (*Job, error) {
+	now := db.now()
+	due := func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Model((*Job)(nil)).Column("id").Where("failed_at IS NULL AND run_at <= ?", now).
+			Where("leased_to IS NULL OR leased_to < ?", now).OrderExpr("run_at, id").Limit(1)
+	}
+	// Looking costs nothing; only a job that is there is worth the one connection that writes.
+	if found, err := due(db.read.NewSelect()).Exists(ctx); err != nil || !found {
+		return nil, err
+	}
+	pick := due(db.write.NewSelect())
+	if db.Postgres() {
+		pick = pick.For("UPDATE SKIP LOCKED")
+	}
+	job := new(Job)
+	err := db.write.NewUpdate().Model(job).Set("leased_to = ?, attempts = attempts + 1", now.Add(jobLease)).
+		Where("id = (?)", pick).Returning("*").Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return job, err
+}
+
+// FinishJob removes a job that is done.
+func (db *DB) FinishJob(ctx context.Context, job *Job) error {
+	_, err := db.write.NewDelete().Model((*Job)(nil)).Where("id = ?", job.ID).Exec(ctx)
+	return err
+}
+
+// PostponeJob has a job tried again later, after a pause that doubles each time; after the last try it has failed for
+// good, which is what it reports.
+func (db *DB) PostponeJob(ctx context.Context, job *Job, cause error) (failed bool, err error) {
+	now := db.now()
+	update := db.write.NewUpdate().Model((*Job)(nil)).Set("leased_to = NULL, last_error = ?", clip(cause.Error(), jobErrorMax)).
+		Where("id = ?", job.ID)
+	if failed = job.Attempts >= jobAttempts; failed {
+		update = update.Set("failed_at = ?", now)
+	} else {
+		update = update.Set("run_at = ?", now.Add(jobBackoff<<(job.Attempts-1)))
+	}
+	_, err = update.Exec(ctx)
+	return failed, err
+}

@@ -1,0 +1,58 @@
+package views
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A Mail is what a message says, in whichever form it is read.
+type Mail struct {
+	Subject string
+	Lines   []string // paragraphs
+	Link    string   // the one thing to open; may be empty
+	Site    string   // the address of the site it comes from
+}
+
+// Text is the mail as plain text.
+func (m Mail) Text() string {
+	parts := m.Lines
+	if m.Link != "" {
+		parts = append(parts[:len(parts):len(parts)], m.Link)
+	}
+	return strings.Join(append(parts[:len(parts):len(parts)], "-- \n"+m.Site), "\n\n") + "\n"
+}
+
+// ResetMail brings the link with which a password can be set anew.
+func ResetMail(site, token, username string, lifetime time.Duration) Mail {
+	return Mail{
+		Subject: "A new password for @" + username,
+		Lines: []string{
+			fmt.Sprintf("Somebody, hopefully you, asked for a new password for @%s on Twite.", username),
+			fmt.Sprintf("Open this link within %s to set one. It works once. If it was not you, do nothing: the password stays as it is.", lasting(lifetime)),
+		},
+		Link: site + resetPath(token),
+		Site: site,
+	}
+}
+
+// PasswordChangedMail tells that a password was set anew, so that nobody can do so behind the owner's back.
+func PasswordChangedMail(site, username string) Mail {
+	return Mail{
+		Subject: "The password of @" + username + " was changed",
+		Lines: []string{
+			fmt.Sprintf("The password of @%s on Twite was set anew with a link sent to this address. Every session was signed out.", username),
+			"If it was not you, set another one at once, and a new password for your mailbox too.",
+		},
+		Link: site + "/password/forgot",
+		Site: site,
+	}
+}
+
+// lasting is a lifetime as people say it.
+func lasting(d time.Duration) string {
+	if d >= 2*time.Hour {
+		return fmt.Sprintf("%d hours", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d minutes", max(1, int(d.Minutes())))
+}
