@@ -1,4 +1,4 @@
-package twite
+package main
 
 import (
 	"bytes"
@@ -15,11 +15,13 @@ import (
 	"testing"
 
 	"github.com/andybalholm/brotli"
+
+	"twite"
 )
 
 func readAsset(t *testing.T, name string) []byte {
 	t.Helper()
-	content, err := fs.ReadFile(Assets(), name)
+	content, err := fs.ReadFile(twite.Assets(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +65,7 @@ func TestCompressedFilesHoldTheSameContent(t *testing.T) {
 	for name, hashed := range readManifest(t) {
 		plain := readAsset(t, hashed)
 		for suffix, decoder := range decoders {
-			compressed, err := fs.ReadFile(Assets(), hashed+suffix)
+			compressed, err := fs.ReadFile(twite.Assets(), hashed+suffix)
 			if errors.Is(err, fs.ErrNotExist) && name != "app.js" && name != "app.css" {
 				continue // a file this small may not shrink
 			}
@@ -118,7 +120,7 @@ func TestWebAppManifestNamesItsIcons(t *testing.T) {
 
 func TestNothingElseIsEmbedded(t *testing.T) {
 	kinds := []string{".css", ".js", ".svg", ".png", ".webmanifest", ".json", ".txt", ".br", ".gz"}
-	err := fs.WalkDir(Assets(), ".", func(name string, entry fs.DirEntry, err error) error {
+	err := fs.WalkDir(twite.Assets(), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
