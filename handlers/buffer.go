@@ -109,7 +109,10 @@ func (b *buffer) tag(r *http.Request) {
 func (b *buffer) send() {
 	h := b.to.Header()
 	for name, values := range b.header {
-		h[name] = append(h[name], values...)
+		if name == "Vary" || name == "Set-Cookie" { // lists; of the others the last word counts
+			values = append(h[name], values...)
+		}
+		h[name] = values
 	}
 	b.to.WriteHeader(b.status)
 	b.to.Write(b.body.Bytes()) // an error here means that the reader has gone

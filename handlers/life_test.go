@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -127,7 +128,9 @@ func TestE6_ADumpOfTheDatabaseSignsNobodyIn(t *testing.T) {
 	srv := newServer(t)
 	alice := srv.login("alice", "remember_me", "on")
 	srv.post(alice.user, "hello")
-	for _, table := range []string{"users", "sessions", "posts"} {
+	reset := srv.resetPath("alice")
+	srv.visitor().post("/password/forgot", form("email", "alice@example.com")).wants(t, 303)
+	for _, table := range []string{"users", "sessions", "posts", "tokens", "jobs"} {
 		for _, row := range srv.rows("SELECT * FROM " + table) {
 			for _, value := range row {
 				text := fmt.Sprint(value)
@@ -140,6 +143,9 @@ func TestE6_ADumpOfTheDatabaseSignsNobodyIn(t *testing.T) {
 					if c.do("GET", "/settings/profile", nil, header("Cookie", "session="+cookie)).status == 200 {
 						t.Errorf("%.40q of %s signs in", cookie, table)
 					}
+					if c.get("/password/reset/"+url.PathEscape(cookie)).status == 200 {
+						t.Errorf("%.40q of %s is good for a new password", cookie, table)
+					}
 				}
 				c := srv.visitor()
 				if c.post("/login", form("username", "alice", "password", text)).status == 303 {
@@ -148,6 +154,7 @@ func TestE6_ADumpOfTheDatabaseSignsNobodyIn(t *testing.T) {
 			}
 		}
 	}
+	srv.visitor().get(reset).wants(t, 200)
 	if !alice.signedIn() {
 		t.Error("the real token does not sign in: the test proves nothing")
 	}
@@ -157,8 +164,9 @@ func TestE6_ADumpOfTheDatabaseSignsNobodyIn(t *testing.T) {
 func TestE6_NoTokenIsStored(t *testing.T) {
 	srv := newServer(t)
 	alice := srv.login("alice")
+	token := strings.TrimPrefix(srv.resetPath("alice"), "/password/reset/")
 	content := srv.content()
-	for _, secret := range []string{alice.cookie("session"), "alice-secret"} {
+	for _, secret := range []string{alice.cookie("session"), "alice-secret", token} {
 		raw, _ := base64.RawURLEncoding.DecodeString(secret)
 		for _, form := range []string{secret, string(raw)} {
 			if len(form) > 4 && strings.Contains(content, form) {

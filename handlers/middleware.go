@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -89,12 +90,15 @@ func (s *Server) logRequests(next http.Handler) http.Handler {
 	})
 }
 
-// loggedPath is the path of a request without the tokens that some hold.
+// tokens are what stands in the links that mails bring: see models.IssueToken.
+var tokens = regexp.MustCompile(`[A-Z2-7]{26}`)
+
+// loggedPath is the path of a request without the tokens that some hold, be it a mangled link which no route knows.
 func loggedPath(r *http.Request) string {
 	if route := chi.RouteContext(r.Context()); strings.HasSuffix(route.RoutePattern(), "/{token}") {
 		return route.RoutePattern()
 	}
-	return r.URL.Path
+	return tokens.ReplaceAllString(r.URL.Path, "{token}")
 }
 
 // secureHeaders stand on every answer, errors and files included.

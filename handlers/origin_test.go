@@ -10,8 +10,8 @@ import (
 
 // kinds are the bodies that a browser sends from another site without asking first, and some more.
 var kinds = map[string]string{
-	"application/x-www-form-urlencoded":    "body=x&name=al+pacino&username=x&bio=x",
-	"application/x-www-form-urlencoded; x": "body=x&name=al+pacino&username=x&bio=x",
+	"application/x-www-form-urlencoded":    "body=x&name=al+pacino&username=x&bio=x&email=alice@example.com&password=a+new+secret&password2=a+new+secret",
+	"application/x-www-form-urlencoded; x": "body=x&name=al+pacino&username=x&bio=x&email=alice@example.com&password=a+new+secret&password2=a+new+secret",
 	"multipart/form-data; boundary=b":      "--b\r\nContent-Disposition: form-data; name=\"body\"\r\n\r\nx\r\n--b--\r\n",
 	"text/plain":                           "body=x",
 	"application/json":                     `{"body":"x"}`,
@@ -24,12 +24,13 @@ func TestD2_OtherSitesChangeNothing(t *testing.T) {
 	alice := srv.login("alice")
 	post := srv.post(alice.user, "mine")
 	session := alice.get("/settings/sessions").currentSession(t)
+	reset := srv.resetPath("alice")
 	before := srv.content()
 	for _, entry := range srv.Table() {
 		if entry.Method != http.MethodPost {
 			continue
 		}
-		path := strings.NewReplacer("/posts/{id}", post, "{id}", session).Replace(entry.Pattern)
+		path := strings.NewReplacer("/posts/{id}", post, "{id}", session, "/password/reset/{token}", reset).Replace(entry.Pattern)
 		for _, site := range []string{"cross-site", "same-site"} {
 			for kind, body := range kinds {
 				for _, c := range []*client{alice, srv.visitor()} {
@@ -141,12 +142,13 @@ func TestA9_NothingBrokenIsTaken(t *testing.T) {
 	session := alice.get("/settings/sessions").currentSession(t)
 	names := []string{"username", "email", "password", "password2", "remember_me", "next", "body", "draft_key", "name", "display_name", "bio", "website",
 		"favorite_actor", "current_password", "kept_path", "kept_field_body", "unknown"}
+	reset := srv.resetPath("alice")
 	before := srv.content()
 	for _, entry := range srv.Table() {
 		if entry.Method != http.MethodPost {
 			continue
 		}
-		path := strings.NewReplacer("/posts/{id}", post, "{id}", session).Replace(entry.Pattern)
+		path := strings.NewReplacer("/posts/{id}", post, "{id}", session, "/password/reset/{token}", reset).Replace(entry.Pattern)
 		c := alice
 		if entry.Access == "guest" {
 			c = srv.visitor()

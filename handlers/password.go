@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -37,7 +36,7 @@ func (s *Server) forgot(w http.ResponseWriter, r *http.Request) error {
 		return s.rejectForgot(w, r, waitError{wait}, f)
 	}
 	email := r.PostForm.Get("email")
-	if models.ValidateEmail(email) == "" && s.mailsSent.take(strings.ToLower(email)) > 0 {
+	if models.ValidateEmail(email) == "" && s.mailsSent.take(models.EmailKey(email)) > 0 {
 		return s.leave(w, r, flashMailed, LocalPath{"/login"}) // enough was sent there; who asks need not know
 	}
 	if err := s.db.RequestReset(r.Context(), email); err != nil {

@@ -95,6 +95,11 @@ var rules = map[string]rule{
 	"GET /logout":          {ok: "200", stranger: "303 /login?next=%2F"}, // not to sign in only to be asked to sign out
 	"POST /logout":         {ok: "303 /login"},
 
+	"GET /password/forgot":         {ok: "200"},
+	"POST /password/forgot":        {fields: []string{"email", "x@example.com"}, ok: "303 /login"},
+	"GET /password/reset/{token}":  {ok: "200"},
+	"POST /password/reset/{token}": {fields: []string{"password", "a new secret", "password2", "a new secret"}, ok: "303 /login"},
+
 	"GET /name":             {ok: "200"},
 	"POST /name":            {fields: []string{"name", "al pacino"}, ok: "303 /actor/26073614"},
 	"GET /name/suggestions": {ok: "200"},
@@ -175,6 +180,9 @@ func thingOf(srv *server, owner *client, pattern string) string {
 	case strings.HasPrefix(pattern, "/settings/sessions/{id}"):
 		id := owner.get("/settings/sessions").find("[data-session]").attr("data-session")
 		return strings.Replace(pattern, "{id}", id, 1)
+	}
+	if strings.HasSuffix(pattern, "/{token}") {
+		return srv.resetPath(owner.user.Username)
 	}
 	return strings.NewReplacer("{id}", "26073614", "{username}", owner.user.Username).Replace(pattern)
 }

@@ -71,9 +71,9 @@ func newNode(t testing.TB, databaseURL string, options ...option) *server {
 	s.db.WithHook(s.probe)
 	wide := handlers.Limit{N: 100_000, Per: time.Minute}
 	config := handlers.Config{
-		BaseURL: &url.URL{Scheme: "http", Host: "twite.test"}, SignUp: true, Public: true,
+		BaseURL: &url.URL{Scheme: "http", Host: "twite.test"}, SignUp: true, Public: true, Mail: true,
 		SessionIdle: 2 * time.Hour, SessionLifetime: 24 * time.Hour, RememberLifetime: 720 * time.Hour,
-		Limits: handlers.Limits{SignIn: wide, Register: wide, Check: wide, Post: wide},
+		Limits: handlers.Limits{SignIn: wide, Register: wide, Check: wide, Post: wide, Mail: wide},
 	}
 	for _, set := range options {
 		set(&config)
@@ -103,6 +103,18 @@ func (s *server) user(name string) *models.User {
 	s.t.Helper()
 	return modelstest.User(s.t, s.db, name)
 }
+
+// resetPath is a link with which that user can set a new password.
+func (s *server) resetPath(name string) string {
+	s.t.Helper()
+	token, _, err := s.db.IssueToken(s.t.Context(), models.ResetPassword, name, tokenLife)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return "/password/reset/" + token
+}
+
+const tokenLife = 30 * time.Minute
 
 // post publishes something in somebody's name and returns its address.
 func (s *server) post(user *models.User, body string) (path string) {

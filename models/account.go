@@ -223,6 +223,8 @@ func (db *DB) UpdateAccount(ctx context.Context, userID int64, username, email, 
 		Where("id = ?", userID).Exec(ctx)))
 }
 
+const currentPasswordWrong = "Enter the password that you sign in with now."
+
 // checkCurrent adds to errs what is wrong with the current password, asked for before a sensitive change. It returns
 // ErrNotFound when the account has gone.
 func (db *DB) checkCurrent(ctx context.Context, own credentials, password string, errs *FieldErrors) error {
@@ -235,7 +237,7 @@ func (db *DB) checkCurrent(ctx context.Context, own credentials, password string
 	}
 	err := db.verify(ctx, own, password)
 	if errors.Is(err, ErrWrongPassword) {
-		errs.add("current_password", "Enter the password that you sign in with now.")
+		errs.add("current_password", currentPasswordWrong)
 		return nil
 	}
 	return err
@@ -256,17 +258,22 @@ func (db *DB) ChangePassword(ctx context.Context, userID int64, current, passwor
 	if err := errs.err(); err != nil {
 		return 0, err
 	}
-	return db.setPassword(ctx, userID, password)
+	epoch, err = db.setPassword(ctx, own, password)
+	if errors.Is(err, ErrNotFound) { // somebody was faster: the password that was checked is not the current one any more
+		return 0, FieldErrors{{"current_password", currentPasswordWrong}}
+	}
+	return epoch, err
 }
 
-// setPassword stores a hash and moves the session epoch on, which ends all sessions made under the old one.
-func (db *DB) setPassword(ctx context.Context, userID int64, password string) (epoch int64, err error) {
+// setPassword stores a hash and moves the session epoch on, which ends all sessions made under the old one. It returns
+// ErrNotFound if the password of the account was changed since own was read.
+func (db *DB) setPassword(ctx context.Context, own credentials, password string) (epoch int64, err error) {
 	hash, err := db.Passwords.Hash(ctx, password)
 	if err != nil {
 		return 0, err
 	}
 	var c credentials
 	err = db.write.NewUpdate().Model(&c).Set("password_hash = ?, session_epoch = session_epoch + 1", hash).
-		Where("id = ?", userID).Returning("session_epoch").Scan(ctx)
+		Where("id = ? AND session_epoch = ?", own.ID, own.SessionEpoch).Returning("session_epoch").Scan(ctx)
 	return c.SessionEpoch, notFound(err)
 }

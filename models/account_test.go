@@ -420,3 +420,28 @@ func TestChangePassword(t *testing.T) {
 	_, err = db.ChangePassword(ctx, 999, "alice-secret", "new secret words", "new secret words")
 	wantError(t, err, models.ErrNotFound)
 }
+
+func TestParallelChangesOfThePassword(t *testing.T) {
+	db, ctx := modelstest.New(t), t.Context()
+	alice := modelstest.User(t, db, "alice")
+	const changes = 8
+	results := make(chan error, changes)
+	for i := range changes {
+		password := fmt.Sprintf("a new secret %d", i)
+		go func() {
+			_, err := db.ChangePassword(ctx, alice.ID, "alice-secret", password, password)
+			results <- err
+		}()
+	}
+	changed := 0
+	for range changes {
+		if err := <-results; err == nil {
+			changed++
+		} else {
+			wantFields(t, err, "current_password")
+		}
+	}
+	if changed != 1 {
+		t.Errorf("one password was good for %d changes, want 1", changed)
+	}
+}

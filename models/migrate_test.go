@@ -16,13 +16,15 @@ import (
 // wantColumns is the schema of both databases, but for the types: "?" marks a column that may be NULL.
 const wantColumns = `
 actors: birth_year film id name name_key
+jobs: attempts created_at failed_at? id kind last_error leased_to? payload run_at
 posts: body draft_key? edited_at? id timestamp user_id
 schema_migrations: applied_at name
 sessions: created_at data epoch expiry id ip last_seen remember revoked_at? token_hash user_agent user_id?
+tokens: created_at email_key epoch expires_at id purpose token_hash used_at? user_id
 users: bio created_at display_name email email_key favorite_actor? id password_hash role session_epoch suspended_at? username username_key website
 `
 
-const wantIndexes = `posts_user sessions_expiry sessions_user users_favorite_actor`
+const wantIndexes = `jobs_due posts_user sessions_expiry sessions_user tokens_expiry tokens_user users_favorite_actor`
 
 // columns lists the tables with their columns, in the form of wantColumns.
 func columns(t testing.TB, db *models.DB) string {
@@ -102,7 +104,7 @@ func TestTheSchemaIsTheSameOnBothDatabases(t *testing.T) {
 	if got := indexes(t, db); got != wantIndexes {
 		t.Errorf("indexes %s, want %s", got, wantIndexes)
 	}
-	for _, model := range []any{new(models.User), new(models.Profile), new(models.Author), new(models.Post), new(models.Session), new(models.Actor)} {
+	for _, model := range []any{new(models.User), new(models.Profile), new(models.Author), new(models.Post), new(models.Session), new(models.Actor), new(models.Job)} {
 		if err := models.Writer(db).NewSelect().Model(model).Limit(1).Scan(t.Context()); err != nil && !errors.Is(err, sql.ErrNoRows) {
 			t.Errorf("%T does not fit its table: %v", model, err)
 		}

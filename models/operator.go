@@ -19,14 +19,14 @@ func (db *DB) Users(ctx context.Context) (users []User, err error) {
 // SetPassword gives the user of that name a new password and ends all their sessions. It returns FieldErrors for the
 // field password, or ErrNotFound.
 func (db *DB) SetPassword(ctx context.Context, username, password string) error {
-	user := new(User)
-	if err := db.read.NewSelect().Model(user).Where("username_key = ?", key(username)).Scan(ctx); err != nil {
+	var c credentials
+	if err := db.read.NewSelect().Model(&c).Where("username_key = ?", key(username)).Scan(ctx); err != nil {
 		return notFound(err)
 	}
-	if message := db.Passwords.Validate(password, user.Username, user.Email); message != "" {
+	if message := db.Passwords.Validate(password, c.Username, c.Email); message != "" {
 		return FieldErrors{{"password", message}}
 	}
-	_, err := db.setPassword(ctx, user.ID, password)
+	_, err := db.setPassword(ctx, c, password)
 	return err
 }
 

@@ -40,9 +40,9 @@ func (db *DB) IssueToken(ctx context.Context, purpose Purpose, login string, lif
 	text, user = rand.Text(), new(User)
 	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		var c credentials
-		err := tx.NewSelect().Model(&c).Where("username_key = ? OR email_key = ?", key(login), key(login)).
-			Where("suspended_at IS NULL").Scan(ctx)
-		if err != nil {
+		account := tx.NewSelect().Model(&c).Where("username_key = ? OR email_key = ?", key(login), key(login)).
+			Where("suspended_at IS NULL")
+		if err := db.inTurn(account).Scan(ctx); err != nil {
 			return notFound(err)
 		}
 		if err := tx.NewSelect().Model(user).Where("id = ?", c.ID).Scan(ctx); err != nil {
@@ -52,11 +52,21 @@ func (db *DB) IssueToken(ctx context.Context, purpose Purpose, login string, lif
 			return err
 		}
 		now := db.now()
-		_, err = tx.NewInsert().Model(&token{TokenHash: hashToken(text), Purpose: purpose, UserID: c.ID, Epoch: c.SessionEpoch,
+		_, err := tx.NewInsert().Model(&token{TokenHash: hashToken(text), Purpose: purpose, UserID: c.ID, Epoch: c.SessionEpoch,
 			EmailKey: c.EmailKey, CreatedAt: now, ExpiresAt: now.Add(lifetime)}).Returning("NULL").Exec(ctx)
 		return err
 	})
 	return text, user, err
+}
+
+// inTurn has whatever concerns the tokens of one account wait for each other, by the row of the account; on SQLite all
+// that writes does. Two that issue at once would not see, and so not end, each other's token; a password could change
+// between the look at a token and the reset.
+func (db *DB) inTurn(account *bun.SelectQuery) *bun.SelectQuery {
+	if db.Postgres() {
+		return account.For("UPDATE")
+	}
+	return account
 }
 
 func endTokens(ctx context.Context, tx bun.Tx, now time.Time, userID int64, purpose Purpose) error {
@@ -95,6 +105,10 @@ func (db *DB) ResetPassword(ctx context.Context, text, password, password2 strin
 		return err
 	}
 	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		account := tx.NewSelect().Model((*User)(nil)).Column("id").Where("id = ?", owner.ID)
+		if _, err := db.inTurn(account).Exec(ctx); err != nil {
+			return err
+		}
 		// One conditional statement decides who of many senders of one token is the one.
 		used := tx.NewUpdate().Model((*token)(nil)).Set("used_at = ?", db.now()).
 			Where(aliveToken, hashToken(text), ResetPassword, db.now())

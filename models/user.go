@@ -180,5 +180,8 @@ func seen(r rune) bool { return !unseen(r) }
 // turning are the characters that have other text run the other way: nothing for a name that stands among other text.
 func turning(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
 
+// EmailKey is the same for all writings of one address.
+func EmailKey(email string) string { return key(email) }
+
 // key is how names and addresses are compared: lower case, in Unicode's composed form.
 func key(s string) string { return strings.ToLower(norm.NFC.String(s)) }

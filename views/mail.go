@@ -49,10 +49,14 @@ func PasswordChangedMail(site, username string) Mail {
 	}
 }
 
-// lasting is a lifetime as people say it.
+// lasting is a lifetime as people say it: in hours where these are whole, else in minutes, of which it is one at least.
 func lasting(d time.Duration) string {
-	if d >= 2*time.Hour {
-		return fmt.Sprintf("%d hours", int(d.Hours()))
+	n, unit := max(1, int(d.Minutes())), "minute"
+	if d >= 2*time.Hour && d%time.Hour == 0 {
+		n, unit = int(d.Hours()), "hour"
 	}
-	return fmt.Sprintf("%d minutes", max(1, int(d.Minutes())))
+	if n > 1 {
+		unit += "s"
+	}
+	return fmt.Sprintf("%d %s", n, unit)
 }
