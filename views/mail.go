@@ -41,7 +41,7 @@ func PasswordChangedMail(site, username string) Mail {
 	return Mail{
 		Subject: "The password of @" + username + " was changed",
 		Lines: []string{
-			fmt.Sprintf("The password of @%s on Twite was set anew with a link sent to this address. Every session was signed out.", username),
+			fmt.Sprintf("The password of @%s on Twite was set anew with a link for those who forgot theirs. Every session was signed out.", username),
 			"If it was not you, set another one at once, and a new password for your mailbox too.",
 		},
 		Link: site + "/password/forgot",

@@ -78,6 +78,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"user add - walker@example.com --password-stdin", 1, "username"},
 		{"user passwd nobody", 2, "--password-stdin"},
 		{"user passwd nobody --password-stdin", 1, "see twite user list"},
+		{"user reset-link", 2, "see twite user reset-link --help"},
+		{"user reset-link nobody", 1, "see twite user list"},
 		{"user role nobody king", 2, "member, moderator, admin or owner"},
 		{"user role nobody admin", 1, "see twite user list"},
 		{"user suspend nobody", 1, "see twite user list"},
@@ -198,6 +200,16 @@ func TestSeedIsDeterministic(t *testing.T) {
 	if !reflect.DeepEqual(tables[0], tables[1]) {
 		t.Error("the two towns differ")
 	}
+}
+
+// migrated opens a database for the time of the test, with its tables.
+func migrated(t testing.TB, url string) *models.DB {
+	t.Helper()
+	db := modelstest.Open(t, url)
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return db
 }
 
 // rowsOf reads a query past the models.

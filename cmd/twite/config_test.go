@@ -1,9 +1,12 @@
 package main
 
 import (
+	"maps"
 	"reflect"
 	"testing"
 	"time"
+
+	"twite/handlers"
 )
 
 // read reads the settings of serve.
@@ -17,6 +20,9 @@ func read(t testing.TB, variables map[string]string, args ...string) Config {
 	return c
 }
 
+// mailSettings have mail sent. Each of the two means something only beside the other.
+var mailSettings = map[string]string{"TWITE_SMTP_URL": "smtp://mail.example", "TWITE_MAIL_FROM": "twite@twite.example"}
+
 // samples has, for each setting, a good value that is not the default, another good one, and bad ones.
 var samples = map[string]struct {
 	one, other string
@@ -28,6 +34,9 @@ var samples = map[string]struct {
 	"registration":      {one: "closed", other: "open", bad: []string{"Open", "no"}},
 	"public":            {one: "false", other: "true", bad: []string{"no", "2"}},
 	"trusted-proxies":   {"10.0.0.1", "10.0.0.0/8, ::1", []string{"10.0.0.0/33", "proxy.example", "10.0.0.1;10.0.0.2"}},
+	"smtp-url":          {"smtp://walker:secret@127.0.0.1:2525", "smtps://mail.example", badSMTP},
+	"mail-from":         {"twite@twite.example", "other@twite.example", []string{"twite", "Twite <twite@twite.example>"}},
+	"reset-lifetime":    {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
 	"session-idle":      {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
 	"session-lifetime":  {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
 	"remember-lifetime": {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
@@ -35,6 +44,7 @@ var samples = map[string]struct {
 	"limit-register":    {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
 	"limit-check":       {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
 	"limit-post":        {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
+	"limit-mail":        {"1/1s", "6/1h", []string{"5", "0/1m", "5/0s"}},
 	"log-level":         {"debug", "error", []string{"loud"}},
 	"log-format":        {one: "json", other: "text", bad: []string{"xml"}},
 }
@@ -47,6 +57,9 @@ func TestDefaults(t *testing.T) {
 	site := c.Site
 	if site.BaseURL.String() != "http://127.0.0.1:8080" || !site.SignUp || !site.Public || site.TrustedProxies != nil {
 		t.Errorf("site %+v", site)
+	}
+	if c.SMTP != (SMTP{}) || site.Mail || c.Reset != time.Hour || site.Limits.Mail != (handlers.Limit{N: 5, Per: time.Hour}) {
+		t.Errorf("configuration of mail %+v", c)
 	}
 	if site.SessionIdle != 2*time.Hour || site.SessionLifetime != 24*time.Hour || site.RememberLifetime != 720*time.Hour {
 		t.Errorf("site %+v", site)
@@ -68,27 +81,33 @@ func TestBaseURLFromAddress(t *testing.T) {
 }
 
 func TestFlagsOverEnvironmentOverDefaults(t *testing.T) {
-	defaults := read(t, nil)
+	with := func(name, value string) map[string]string {
+		return map[string]string{"TWITE_MAIL_FROM": mailSettings["TWITE_MAIL_FROM"], name: value}
+	}
+	defaults := read(t, with("", ""))
 	for _, s := range serveSettings() {
+		if s.flag == "mail-from" {
+			continue // nothing without smtp-url, and then without a default: TestMailFrom
+		}
 		t.Run(s.flag, func(t *testing.T) {
 			v, ok := samples[s.flag]
 			if !ok {
 				t.Fatal("the setting has no samples")
 			}
-			one, other := read(t, nil, "--"+s.flag, v.one), read(t, nil, "--"+s.flag, v.other)
+			one, other := read(t, with("", ""), "--"+s.flag, v.one), read(t, with("", ""), "--"+s.flag, v.other)
 			if reflect.DeepEqual(one, defaults) || reflect.DeepEqual(one, other) {
 				t.Fatal("the flag changes nothing")
 			}
-			if got := read(t, map[string]string{s.env: v.one}); !reflect.DeepEqual(got, one) {
+			if got := read(t, with(s.env, v.one)); !reflect.DeepEqual(got, one) {
 				t.Errorf("by environment %+v, by flag %+v", got, one)
 			}
-			if got := read(t, map[string]string{s.env: v.one}, "--"+s.flag, v.other); !reflect.DeepEqual(got, other) {
+			if got := read(t, with(s.env, v.one), "--"+s.flag, v.other); !reflect.DeepEqual(got, other) {
 				t.Errorf("the flag does not win: %+v", got)
 			}
-			if got := read(t, map[string]string{s.env: v.one}, "--"+s.flag, ""); !reflect.DeepEqual(got, one) {
+			if got := read(t, with(s.env, v.one), "--"+s.flag, ""); !reflect.DeepEqual(got, one) {
 				t.Errorf("an empty flag is not passed over: %+v", got)
 			}
-			if got := read(t, map[string]string{s.env: ""}, "--"+s.flag+"="); !reflect.DeepEqual(got, defaults) {
+			if got := read(t, with(s.env, ""), "--"+s.flag+"="); !reflect.DeepEqual(got, defaults) {
 				t.Errorf("empty values are not the default: %+v", got)
 			}
 		})
@@ -99,8 +118,10 @@ func TestBadValues(t *testing.T) {
 	for _, s := range serveSettings() {
 		for _, bad := range samples[s.flag].bad {
 			t.Run(s.flag+" "+bad, func(t *testing.T) {
-				cli(t, nil, "", "serve", "--"+s.flag, bad).fails(t, 2, "--"+s.flag+": ")
-				cli(t, map[string]string{s.env: bad}, "").fails(t, 2, s.env+": ")
+				cli(t, mailSettings, "", "serve", "--"+s.flag, bad).fails(t, 2, "--"+s.flag+": ")
+				variables := maps.Clone(mailSettings)
+				variables[s.env] = bad
+				cli(t, variables, "").fails(t, 2, s.env+": ")
 			})
 		}
 	}

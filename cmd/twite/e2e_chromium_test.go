@@ -261,10 +261,11 @@ func watchBack(d *tab) {
 	}
 }
 
-// move goes back or forward in the browser's history.
+// move goes back or forward in the browser's history, but not before the call is answered: the page that gives way could
+// take the answer with it.
 func (d *tab) move(direction string) {
 	d.t.Helper()
-	eval[chromedp.Void](d, "history."+direction+"()")
+	eval[chromedp.Void](d, "void setTimeout(() => history."+direction+"())")
 }
 
 func watchBackAfterSignOut(d *tab) {

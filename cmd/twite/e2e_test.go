@@ -2,15 +2,17 @@ package main
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 
 	"golang.org/x/net/html"
 )
 
-// A world is what a story is told in: a running server, and devices to visit it from.
+// A world is what a story is told in: a running server, the mail that it sends, and devices to visit it from.
 type world struct {
 	*server
+	mail   *mailServer
 	device func() driver
 }
 
@@ -41,6 +43,7 @@ var stories = map[string]func(*world){
 	"profile":            tellProfile,
 	"account":            tellAccount,
 	"password":           tellPassword,
+	"forgotten password": tellForgottenPassword,
 	"sessions":           tellSessions,
 	"lost session, post": tellLostSessionPost,
 	"lost session, edit": tellLostSessionEdit,
@@ -60,8 +63,9 @@ func TestStories(t *testing.T) {
 			for name, tell := range stories {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
-					s := newServer(t)
-					tell(&world{s, func() driver { return newDriver(t, s) }})
+					mail := newMailServer(t)
+					s := newServer(t, "--smtp-url", mail.url(), "--mail-from", "twite@twite.example")
+					tell(&world{s, mail, func() driver { return newDriver(t, s) }})
 				})
 			}
 		})
@@ -286,6 +290,52 @@ func tellPassword(w *world) {
 	other.see(rejected())
 	other.submit("/login", fields{"username": "walker", "password": "a longer walk"})
 	other.see(at("/settings/account"))
+}
+
+func tellForgottenPassword(w *world) {
+	w.member("walker")
+	d, other := w.device(), w.signedIn("walker")
+	d.open("/login")
+	d.follow("main", "Forgot your password?")
+	d.submit("/password/forgot", fields{"email": "walker"})
+	d.see(rejected(), wrong("/password/forgot", "email", "Enter an email address like name@example.com."))
+	d.submit("/password/forgot", fields{"email": "walker@example.com"})
+	d.see(at("/login"), status("If an account has that address, a link is on its way there."))
+
+	path := pathOf(w.t, w.mail.wait(1).link(w.t))
+	d.open(path)
+	d.submit(path, fields{"password": "short", "password2": "short"})
+	p := d.see(rejected(), holdsValue(path, "password", ""), holdsValue(path, "password2", ""))
+	if p.message(path, "password") == "" {
+		w.t.Error("the short password is not marked as wrong")
+	}
+	d.submit(path, fields{"password": "a longer walk", "password2": "a longer walk"})
+	d.see(at("/login"), status("Your new password is set, and every session is signed out."))
+	signInAs(d, "walker")
+	d.see(rejected(), says("Invalid username or password"))
+	d.submit("/login", fields{"username": "walker", "password": "a longer walk"})
+	d.see(at("/"), hasForm("/posts"))
+	d.open(path)
+	d.see(says("That link does not work any more"))
+	other.open("/settings/account")
+	other.see(at("/login?next=%2Fsettings%2Faccount"))
+
+	if notice := w.mail.wait(2); !strings.Contains(notice.text, "The password of @walker on Twite was set anew") {
+		w.t.Errorf("the second letter says %q", notice.text)
+	}
+	w.stop()
+	if token := strings.TrimPrefix(path, "/password/reset/"); strings.Contains(strings.Join(w.logged(), "\n"), token) {
+		w.t.Error("the log holds the token")
+	}
+}
+
+func pathOf(t testing.TB, link string) string {
+	t.Helper()
+	u, err := url.Parse(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Path
 }
 
 func tellSessions(w *world) {

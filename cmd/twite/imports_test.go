@@ -60,11 +60,11 @@ func covers(allowed, path string) bool {
 // guardedImports are packages that the binary may hold only because the listed
 // packages import them.
 var guardedImports = map[string][]string{
-	"html/template": {"github.com/a-h/templ"},
-	"os/exec":       {"modernc.org/libc"},
+	"html/template": {"github.com/a-h/templ", "github.com/wneessen/go-mail"},
+	"os/exec":       {"github.com/wneessen/go-mail", "modernc.org/libc"},
 	"plugin":        nil,
 	"testing":       nil,
-	"text/template": {"html/template", "github.com/uptrace/bun/migrate", "twite/models"},
+	"text/template": {"html/template", "github.com/uptrace/bun/migrate", "github.com/wneessen/go-mail", "twite/models"},
 }
 
 func TestTheBinaryHoldsNoGuardedPackage(t *testing.T) {

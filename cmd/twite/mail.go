@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,6 +31,7 @@ type SMTP struct {
 	TLS                  bool // from the first byte on; else by STARTTLS
 	Insecure             bool // without any: the owner said so
 	From                 string
+	Roots                *x509.CertPool // who may vouch for the server; nil: whom the system trusts
 }
 
 // parseSMTP reads smtp://USER:PASSWORD@HOST:PORT (STARTTLS, which must succeed) or smtps:// (TLS throughout);
@@ -40,25 +44,26 @@ func parseSMTP(text string) (SMTP, error) {
 	if err != nil || u.Scheme != "smtp" && u.Scheme != "smtps" || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" {
 		return SMTP{}, errors.New("must be smtp://USER:PASSWORD@HOST:PORT or smtps://…")
 	}
-	s := SMTP{Host: u.Hostname(), User: u.User.Username(), Port: 587, TLS: u.Scheme == "smtps", Insecure: u.Query().Get("insecure") == "true"}
+	s := SMTP{Host: u.Hostname(), User: u.User.Username(), Port: 587, TLS: u.Scheme == "smtps", Insecure: u.RawQuery == "insecure=true"}
 	s.Password, _ = u.User.Password()
 	if s.TLS {
 		s.Port = 465
 	}
 	if u.Port() != "" {
-		if s.Port, err = strconv.Atoi(u.Port()); err != nil {
-			return SMTP{}, errors.New("the port must be a number")
+		if s.Port, err = strconv.Atoi(u.Port()); err != nil || s.Port < 1 || s.Port > 65535 {
+			return SMTP{}, errors.New("the port must be a number from 1 to 65535")
 		}
 	}
-	if s.TLS && s.Insecure {
-		return SMTP{}, errors.New("insecure=true goes with smtp:// only")
+	if s.TLS && s.Insecure || u.RawQuery != "" && !s.Insecure || u.Fragment != "" {
+		return SMTP{}, errors.New("the one option there is, ?insecure=true, goes with smtp:// only")
 	}
 	return s, nil
 }
 
 // client is a connection in the making, for one message.
 func (s SMTP) client() (*mail.Client, error) {
-	options := []mail.Option{mail.WithPort(s.Port), mail.WithTimeout(mailTimeout)}
+	options := []mail.Option{mail.WithPort(s.Port), mail.WithTimeout(mailTimeout), mail.WithHELO(s.domain()),
+		mail.WithTLSConfig(&tls.Config{ServerName: s.Host, RootCAs: s.Roots, MinVersion: tls.VersionTLS12})}
 	switch {
 	case s.TLS:
 		options = append(options, mail.WithSSL())
@@ -71,6 +76,12 @@ func (s SMTP) client() (*mail.Client, error) {
 		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(s.User), mail.WithPassword(s.Password))
 	}
 	return mail.NewClient(s.Host, options...)
+}
+
+// domain is where mail comes from, as other servers are told.
+func (s SMTP) domain() string {
+	_, domain, _ := strings.Cut(s.From, "@")
+	return domain
 }
 
 // A worker does the jobs that requests leave behind.
@@ -159,8 +170,9 @@ func (w *worker) send(ctx context.Context, to string, m views.Mail) error {
 		return err
 	}
 	message.Subject(m.Subject)
-	message.SetMessageID()
-	message.SetDate()
+	// What the library would put here names the machine and itself.
+	message.SetMessageIDWithValue(rand.Text() + "@" + w.smtp.domain())
+	message.SetUserAgent("Twite")
 	message.SetBodyString(mail.TypeTextPlain, m.Text())
 	var html strings.Builder
 	if err := views.MailBody(m).Render(ctx, &html); err != nil {
@@ -171,5 +183,9 @@ func (w *worker) send(ctx context.Context, to string, m views.Mail) error {
 	if err != nil {
 		return err
 	}
-	return client.DialAndSendWithContext(ctx, message)
+	if err := client.DialAndSendWithContext(ctx, message); err != nil {
+		// The error ends up in the log, which holds no addresses. Servers like to repeat them.
+		return errors.New(strings.ReplaceAll(err.Error(), to, "the recipient"))
+	}
+	return nil
 }

@@ -167,7 +167,8 @@ func TestDatabaseFilesArePrivate(t *testing.T) {
 // TestLogHoldsNoSecrets goes through everything that takes a secret and looks for each of them in the whole log, as it
 // is and as it travels.
 func TestLogHoldsNoSecrets(t *testing.T) {
-	s := newServer(t, "--log-level", "debug")
+	mail := newMailServer(t)
+	s := newServer(t, "--log-level", "debug", "--smtp-url", mail.url(), "--mail-from", "twite@twite.example")
 	s.member("walker")
 	d := newPlain(t, s).(*plain)
 	secrets := []string{passwordOf("walker"), "mistyped-secret", "chosen-secret", "fresh-secret", "private words", "walker@example.com", "joiner@example.com"}
@@ -198,10 +199,19 @@ func TestLogHoldsNoSecrets(t *testing.T) {
 	d.open("/logout")
 	d.submit("/logout", nil)
 	d.see(status("You are signed out."))
+	d.open("/password/forgot")
+	d.submit("/password/forgot", fields{"email": "walker@example.com"})
+	reset := pathOf(t, mail.wait(1).link(t))
+	d.open(reset)
+	d.submit(reset, fields{"password": "renewed-secret", "password2": "renewed-secret"})
+	d.open(reset)
+	d.see(says("That link does not work any more"))
+	mail.wait(2)
+	secrets = append(secrets, "renewed-secret", reset[strings.LastIndexByte(reset, '/')+1:])
 	s.stop()
 
-	if len(secrets) != 9 {
-		t.Fatalf("%d secrets, want 9, with the cookies of two sessions", len(secrets))
+	if len(secrets) != 11 {
+		t.Fatalf("%d secrets, want 11, with the cookies of two sessions", len(secrets))
 	}
 	log := strings.Join(s.logged(), "\n")
 	if !strings.Contains(log, `"/settings/password"`) {
