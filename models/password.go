@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"runtime"
 	"strings"
@@ -45,7 +46,8 @@ var DefaultHashCost = HashCost{MemoryKiB: 19 * 1024, Passes: 2, Threads: 1}
 // concurrent use.
 type Passwords struct {
 	cost    HashCost
-	common  map[string]struct{}
+	seed    maphash.Seed
+	common  map[uint64]struct{} // hashes: some 20,000 strings would have to be looked through at every garbage collection
 	running chan struct{}
 	waiting atomic.Int64
 	hashes  atomic.Int64
@@ -56,12 +58,13 @@ type Passwords struct {
 func NewPasswords(common io.Reader, cost HashCost) (*Passwords, error) {
 	p := &Passwords{
 		cost:    cost,
-		common:  make(map[string]struct{}),
+		seed:    maphash.MakeSeed(),
+		common:  make(map[uint64]struct{}),
 		running: make(chan struct{}, min(maxHashing, runtime.NumCPU())),
 	}
 	lines := bufio.NewScanner(common)
 	for lines.Scan() {
-		p.common[lines.Text()] = struct{}{}
+		p.common[maphash.Bytes(p.seed, lines.Bytes())] = struct{}{}
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("list of common passwords: %w", err)
@@ -83,7 +86,7 @@ func (p *Passwords) Validate(password, username, email string) string {
 	case n > PasswordMax:
 		return fmt.Sprintf("Use at most %d characters for the password.", PasswordMax)
 	}
-	if _, found := p.common[strings.ToLower(password)]; found {
+	if _, found := p.common[maphash.String(p.seed, strings.ToLower(password))]; found { // a false alarm is one in 10^15
 		return "Use a less common password: this one is among the first that others would try."
 	}
 	if isName(password, username, email) {
