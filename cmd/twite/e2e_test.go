@@ -50,9 +50,10 @@ var stories = map[string]func(*world){
 	"double submit":      tellDoubleSubmit,
 }
 
-// TestStories tells each story in a plain client on both databases, and in a real Chromium with and without scripts on
-// SQLite: what a browser shows does not depend on the database.
-func TestStories(t *testing.T) {
+// TestH2_Stories tells each story in a plain client on both databases, and in a real Chromium with and without scripts on
+// SQLite: what a browser shows does not depend on the database. Every tab fails on a violation of the content security
+// policy, an error on the console, a request to elsewhere, or anything left in the browser's storage.
+func TestH2_Stories(t *testing.T) {
 	drivers := map[string]func(testing.TB, *server) driver{"plain": newPlain}
 	if !onPostgres(t) {
 		drivers["browser"] = func(t testing.TB, s *server) driver { return newTab(t, s) }
