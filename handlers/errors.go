@@ -134,7 +134,7 @@ func unsaved(r *http.Request) (string, []views.NameValue) {
 
 func (s *Server) logProblem(r *http.Request, p problem) {
 	level := slog.LevelInfo
-	if p.status >= http.StatusInternalServerError && r.Context().Err() == nil { // else the reader has gone, which is no fault
+	if p.status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}
 	attrs := []slog.Attr{slog.String("id", requestID(r)), slog.Int("status", p.status), slog.String("problem", p.heading)}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestTheLogHoldsNoSecrets: not what people type, not what signs them in.
@@ -73,5 +74,16 @@ func TestAReaderWhoLeftIsNoFault(t *testing.T) {
 	}
 	if all := srv.log.entries(t, "INFO"); len(all) != 2 {
 		t.Errorf("%d entries, want 2: %v", len(all), all)
+	}
+}
+
+// TestAnAnswerThatTakesTooLongIsAFault: here the reader waits, and it is we who do not answer.
+func TestAnAnswerThatTakesTooLongIsAFault(t *testing.T) {
+	srv := newServer(t)
+	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+	srv.visitor().get("/", func(r *http.Request) { *r = *r.WithContext(ctx) }).wants(t, 503)
+	if errors := srv.log.entries(t, "ERROR"); len(errors) != 1 {
+		t.Errorf("%d errors in the log, want 1: %v", len(errors), errors)
 	}
 }
