@@ -14,9 +14,8 @@ func (s *Server) namePage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) showName(w http.ResponseWriter, r *http.Request, status int, f views.Form) error {
-	p := s.page(w, r, "Favorite actor")
+	p := s.formPage(w, r, "Favorite actor", f)
 	p.Description = "Which actor is your favorite? Find out who among the members agrees."
-	p.Errors = len(f.Errors) > 0
 	return s.showForm(w, r, status, p, views.NamePage(p, f), views.NameForm(p, f))
 }
 

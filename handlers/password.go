@@ -20,9 +20,8 @@ func (s *Server) forgotPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) showForgot(w http.ResponseWriter, r *http.Request, status int, f views.Form) error {
-	p := s.page(w, r, "Forgotten password")
+	p := s.formPage(w, r, "Forgotten password", f)
 	p.Description = "Have a link for a new password sent to your email address."
-	p.Errors = len(f.Errors) > 0
 	return s.showForm(w, r, status, p, views.ForgotPage(p, f, s.config.Mail), views.ForgotForm(p, f, s.config.Mail))
 }
 
@@ -62,9 +61,8 @@ func (s *Server) resetPage(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) showReset(w http.ResponseWriter, r *http.Request, status int, f views.Form) error {
 	s.hideAddress(w)
-	p := s.page(w, r, "New password")
+	p := s.formPage(w, r, "New password", f)
 	p.NoIndex = true
-	p.Errors = len(f.Errors) > 0
 	token := chi.URLParam(r, "token")
 	return s.showForm(w, r, status, p, views.ResetPage(p, f, token), views.ResetForm(p, f, token))
 }
@@ -97,5 +95,5 @@ func (s *Server) hideAddress(w http.ResponseWriter) {
 	if ip := net.ParseIP(host); s.secure() || host == "localhost" || ip != nil && ip.IsLoopback() {
 		w.Header().Set("Referrer-Policy", "no-referrer")
 	}
-	w.Header().Set("Cache-Control", "private, no-store")
+	keepOut(w.Header())
 }

@@ -32,9 +32,8 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) homePage(w http.ResponseWriter, r *http.Request, before int64, f views.Form) (views.Page, views.Timeline, templ.Component, error) {
 	posts, more, err := s.db.Timeline(r.Context(), before)
 	t := timeline(posts, more, "/", before, "Nobody has said anything yet. Be the first!")
-	p := s.page(w, r, "")
+	p := s.formPage(w, r, "", f)
 	p.Description = "Twite is a small place for short posts: 140 characters, newest first."
-	p.Errors = len(f.Errors) > 0
 	if p.Viewer == nil {
 		return p, t, views.FrontPage(p, t), err
 	}
@@ -133,8 +132,7 @@ func (s *Server) editPost(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) showEdit(w http.ResponseWriter, r *http.Request, status int, post models.Post, f views.Form) error {
-	p := s.page(w, r, "Edit your post")
-	p.Errors = len(f.Errors) > 0
+	p := s.formPage(w, r, "Edit your post", f)
 	return s.render(w, r, status, views.EditPage(p, post, f), views.EditForm(p, post, f))
 }
 

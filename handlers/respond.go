@@ -39,6 +39,13 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, title string) view
 	return p
 }
 
+// formPage is page for a page with a form, whose title says when it was rejected.
+func (s *Server) formPage(w http.ResponseWriter, r *http.Request, title string, f views.Form) views.Page {
+	p := s.page(w, r, title)
+	p.Errors = len(f.Errors) > 0
+	return p
+}
+
 // render answers with a page, or with its partial where that is what was asked for.
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, page, part templ.Component) error {
 	component := page

@@ -61,9 +61,8 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) showLogin(w http.ResponseWriter, r *http.Request, status int, f views.Form) error {
-	p := s.page(w, r, "Sign in")
+	p := s.formPage(w, r, "Sign in", f)
 	p.Description = "Sign in to Twite with your username or email address."
-	p.Errors = len(f.Errors) > 0
 	return s.showForm(w, r, status, p, views.LoginPage(p, f), views.LoginForm(p, f))
 }
 

@@ -33,8 +33,7 @@ func (s *Server) showProfileForm(w http.ResponseWriter, r *http.Request, status 
 	if err != nil {
 		return err
 	}
-	p := s.page(w, r, "Profile")
-	p.Errors = len(f.Errors) > 0
+	p := s.formPage(w, r, "Profile", f)
 	return s.showForm(w, r, status, p, views.SettingsProfilePage(p, f, actors), views.SettingsProfileForm(p, f, actors))
 }
 
@@ -82,8 +81,7 @@ func (s *Server) accountSettings(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) showAccountForm(w http.ResponseWriter, r *http.Request, status int, f views.Form) error {
-	p := s.page(w, r, "Account")
-	p.Errors = len(f.Errors) > 0
+	p := s.formPage(w, r, "Account", f)
 	return s.showForm(w, r, status, p, views.SettingsAccountPage(p, f), views.SettingsAccountForm(p, f))
 }
 
@@ -108,8 +106,7 @@ func (s *Server) passwordSettings(w http.ResponseWriter, r *http.Request) error 
 }
 
 func (s *Server) showPasswordForm(w http.ResponseWriter, r *http.Request, status int, f views.Form) error {
-	p := s.page(w, r, "Password")
-	p.Errors = len(f.Errors) > 0
+	p := s.formPage(w, r, "Password", f)
 	return s.showForm(w, r, status, p, views.SettingsPasswordPage(p, f), views.SettingsPasswordForm(p, f))
 }
 

@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 
@@ -26,9 +25,8 @@ func (s *Server) registerPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) showRegister(w http.ResponseWriter, r *http.Request, status int, f views.Form) error {
-	p := s.page(w, r, "Create an account")
+	p := s.formPage(w, r, "Create an account", f)
 	p.Description = "Create an account on Twite, a microblog with 140 characters a post."
-	p.Errors = len(f.Errors) > 0
 	return s.showForm(w, r, status, p, views.RegisterPage(p, f), views.RegisterForm(p, f))
 }
 
@@ -39,19 +37,23 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
 	}
 	next := ParseLocalPath(r.PostForm.Get("next"))
 	f := views.Form{Values: typed(r, registerFields...), Hidden: []views.NameValue{{Name: "next", Value: next.String()}}}
-	if wait := s.registers.take(clientKey(r)); wait > 0 {
-		w.Header().Set("Retry-After", retryAfter(wait))
-		f.Errors = models.FieldErrors{{Message: tooMany(wait)}}
-		return s.showRegister(w, r, http.StatusTooManyRequests, f)
-	}
-	_, err := s.db.Register(r.Context(), newUser(r))
-	if errors.As(err, &f.Errors) {
-		return s.showRegister(w, r, http.StatusUnprocessableEntity, f)
+	err := s.registerUser(r)
+	if status := rejected(w, err, &f); status != 0 {
+		return s.showRegister(w, r, status, f)
 	}
 	if err != nil {
 		return err
 	}
 	return s.leave(w, r, flashRegistered, loginWith(next))
+}
+
+// registerUser is models.Register behind the limit on registrations.
+func (s *Server) registerUser(r *http.Request) error {
+	if wait := s.registers.take(clientKey(r)); wait > 0 {
+		return waitError{wait}
+	}
+	_, err := s.db.Register(r.Context(), newUser(r))
+	return err
 }
 
 func newUser(r *http.Request) models.NewUser {
