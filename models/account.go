@@ -272,8 +272,13 @@ func (db *DB) setPassword(ctx context.Context, own credentials, password string)
 	if err != nil {
 		return 0, err
 	}
+	return storePassword(ctx, db.write, own, hash)
+}
+
+// storePassword is setPassword for a hash, in whatever transaction.
+func storePassword(ctx context.Context, tx bun.IDB, own credentials, hash string) (epoch int64, err error) {
 	var c credentials
-	err = db.write.NewUpdate().Model(&c).Set("password_hash = ?, session_epoch = session_epoch + 1", hash).
+	err = tx.NewUpdate().Model(&c).Set("password_hash = ?, session_epoch = session_epoch + 1", hash).
 		Where("id = ? AND session_epoch = ?", own.ID, own.SessionEpoch).Returning("session_epoch").Scan(ctx)
 	return c.SessionEpoch, notFound(err)
 }

@@ -37,26 +37,26 @@ const aliveToken = `t.token_hash = ? AND t.purpose = ? AND t.used_at IS NULL AND
 // returns the text of the token (128 random bits and more, in base32) and the account, or ErrNotFound without one, or
 // when it is suspended.
 func (db *DB) IssueToken(ctx context.Context, purpose Purpose, login string, lifetime time.Duration) (text string, user *User, err error) {
-	text, user = rand.Text(), new(User)
+	text = rand.Text()
+	var account struct {
+		User         `bun:",extend"`
+		SessionEpoch int64
+	}
 	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		var c credentials
-		account := tx.NewSelect().Model(&c).Where("username_key = ? OR email_key = ?", key(login), key(login)).
+		query := tx.NewSelect().Model(&account).Where("username_key = ? OR email_key = ?", key(login), key(login)).
 			Where("suspended_at IS NULL")
-		if err := db.inTurn(account).Scan(ctx); err != nil {
+		if err := db.inTurn(query).Scan(ctx); err != nil {
 			return notFound(err)
 		}
-		if err := tx.NewSelect().Model(user).Where("id = ?", c.ID).Scan(ctx); err != nil {
-			return err
-		}
-		if err := endTokens(ctx, tx, db.now(), c.ID, purpose); err != nil {
-			return err
-		}
 		now := db.now()
-		_, err := tx.NewInsert().Model(&token{TokenHash: hashToken(text), Purpose: purpose, UserID: c.ID, Epoch: c.SessionEpoch,
-			EmailKey: c.EmailKey, CreatedAt: now, ExpiresAt: now.Add(lifetime)}).Returning("NULL").Exec(ctx)
+		if err := endTokens(ctx, tx, now, account.ID, purpose); err != nil {
+			return err
+		}
+		_, err := tx.NewInsert().Model(&token{TokenHash: hashToken(text), Purpose: purpose, UserID: account.ID, Epoch: account.SessionEpoch,
+			EmailKey: account.EmailKey, CreatedAt: now, ExpiresAt: now.Add(lifetime)}).Returning("NULL").Exec(ctx)
 		return err
 	})
-	return text, user, err
+	return text, &account.User, err
 }
 
 // inTurn has whatever concerns the tokens of one account wait for each other, by the row of the account; on SQLite all
@@ -115,9 +115,7 @@ func (db *DB) ResetPassword(ctx context.Context, text, password, password2 strin
 		if err := oneRow(used.Exec(ctx)); err != nil {
 			return err
 		}
-		_, err := tx.NewUpdate().Model((*User)(nil)).Set("password_hash = ?, session_epoch = session_epoch + 1", hash).
-			Where("id = ?", owner.ID).Exec(ctx)
-		if err != nil {
+		if _, err := storePassword(ctx, tx, owner, hash); err != nil {
 			return err
 		}
 		return db.enqueue(ctx, tx, MailPasswordChanged, owner.Email)
