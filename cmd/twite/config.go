@@ -34,22 +34,15 @@ type setting struct {
 	apply                     func(c *Config, value string) error
 }
 
-// databaseSetting is the one that all commands share which touch the database.
-func databaseSetting() setting {
-	return setting{"database-url", "DATABASE_URL", "sqlite:twite.db", "sqlite:FILE, or postgres://USER:PASSWORD@HOST/NAME",
-		func(c *Config, v string) error { c.DatabaseURL = v; return nil }}
-}
-
-func addrSetting() setting {
-	return setting{"addr", "TWITE_ADDR", "127.0.0.1:8080", "host:port to listen on", (*Config).setAddr}
-}
-
 // serveSettings are all of them, in the order in which help and README show them. The address comes before the base
 // URL, whose default it is.
 func serveSettings() []setting {
 	return []setting{
-		databaseSetting(),
-		addrSetting(),
+		{"database-url", "DATABASE_URL", "sqlite:twite.db", "sqlite:FILE, or postgres://USER:PASSWORD@HOST/NAME", func(c *Config, v string) error {
+			c.DatabaseURL = v
+			return nil
+		}},
+		{"addr", "TWITE_ADDR", "127.0.0.1:8080", "host:port to listen on", (*Config).setAddr},
 		{"base-url", "TWITE_BASE_URL", "", "where people reach the site, like https://twite.example; default: from the address", (*Config).setBaseURL},
 		{"registration", "TWITE_REGISTRATION", "open", "who may register: open or closed", (*Config).setRegistration},
 		{"public", "TWITE_PUBLIC", "true", "whether strangers may read: true or false", func(c *Config, v string) (err error) {
@@ -78,7 +71,7 @@ func serveSettings() []setting {
 	}
 }
 
-// pick returns the settings with these flags, in the order in which they depend on each other.
+// pick returns the settings with these flags, for commands that need no more, in the order in which they depend on each other.
 func pick(flags ...string) []setting {
 	return slices.DeleteFunc(serveSettings(), func(s setting) bool { return !slices.Contains(flags, s.flag) })
 }

@@ -138,27 +138,33 @@ func (w *worker) do(ctx context.Context, job *models.Job) (err error) {
 			err = fmt.Errorf("panic: %v", value)
 		}
 	}()
+	to, letter, err := w.letter(ctx, job)
+	if errors.Is(err, models.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return w.send(ctx, to, letter)
+}
+
+// letter makes the mail that a job is about, and says to whom; models.ErrNotFound when there is nobody to write to.
+func (w *worker) letter(ctx context.Context, job *models.Job) (to string, letter views.Mail, err error) {
 	switch job.Kind {
 	case models.MailReset:
 		token, user, err := w.db.IssueToken(ctx, models.ResetPassword, job.Payload, w.resets)
-		if errors.Is(err, models.ErrNotFound) {
-			return nil
-		}
 		if err != nil {
-			return err
+			return "", views.Mail{}, err
 		}
-		return w.send(ctx, user.Email, views.ResetMail(w.site, token, user.Username, w.resets))
+		return user.Email, views.ResetMail(w.site, token, user.Username, w.resets), nil
 	case models.MailPasswordChanged:
 		user, err := w.db.FindUserByEmail(ctx, job.Payload)
-		if errors.Is(err, models.ErrNotFound) {
-			return nil
-		}
 		if err != nil {
-			return err
+			return "", views.Mail{}, err
 		}
-		return w.send(ctx, user.Email, views.PasswordChangedMail(w.site, user.Username))
+		return user.Email, views.PasswordChangedMail(w.site, user.Username), nil
 	}
-	return fmt.Errorf("jobs of the kind %q are unknown to this version", job.Kind)
+	return "", views.Mail{}, fmt.Errorf("jobs of the kind %q are unknown to this version", job.Kind)
 }
 
 func (w *worker) send(ctx context.Context, to string, m views.Mail) error {

@@ -10,7 +10,7 @@ import (
 
 // withDatabase runs f on the database that the command line or the environment names, with the command's arguments.
 func withDatabase(ctx context.Context, env environment, name string, args []string, want int, f func(db *models.DB, words []string) error) error {
-	config, words, err := readConfig(env, newFlags(env, name), []setting{databaseSetting()}, args, want)
+	config, words, err := readConfig(env, newFlags(env, name), pick("database-url"), args, want)
 	if err != nil {
 		return err
 	}

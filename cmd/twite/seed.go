@@ -24,7 +24,7 @@ func seed(ctx context.Context, env environment, args []string) error {
 	posts := flags.Int("posts", 2000, "how many posts (default 2000)")
 	password := flags.String("password", "", "the password of all of them; default: a random one, which is printed")
 	until := flags.String("until", "", "the time of the newest post, as in 2026-05-01T12:00:00Z; default: now")
-	config, _, err := readConfig(env, flags, []setting{databaseSetting()}, args, 0)
+	config, _, err := readConfig(env, flags, pick("database-url"), args, 0)
 	if err != nil {
 		return err
 	}

@@ -19,11 +19,20 @@ import (
 
 // withAccounts is withDatabase on a database that has the tables of this version.
 func withAccounts(ctx context.Context, env environment, name string, args []string, want int, f func(db *models.DB, words []string) error) error {
-	return withDatabase(ctx, env, name, args, want, func(db *models.DB, words []string) error {
+	config, words, err := readConfig(env, newFlags(env, name), pick("database-url"), args, want)
+	if err != nil {
+		return err
+	}
+	return onAccounts(ctx, config.DatabaseURL, func(db *models.DB) error { return f(db, words) })
+}
+
+// onAccounts is onDatabase on a database that has the tables of this version.
+func onAccounts(ctx context.Context, url string, f func(db *models.DB) error) error {
+	return onDatabase(ctx, url, func(db *models.DB) error {
 		if err := db.Migrate(ctx); err != nil {
 			return err
 		}
-		return f(db, words)
+		return f(db)
 	})
 }
 
@@ -32,7 +41,7 @@ func userAdd(ctx context.Context, env environment, args []string) error {
 	flags := newFlags(env, "user add")
 	role := flags.String("role", string(models.Member), "member, moderator, admin or owner (default \"member\")")
 	fromStdin := flags.Bool("password-stdin", false, "read the password from standard input")
-	config, words, err := readConfig(env, flags, []setting{databaseSetting()}, args, 2)
+	config, words, err := readConfig(env, flags, pick("database-url"), args, 2)
 	if err != nil {
 		return err
 	}
@@ -43,10 +52,7 @@ func userAdd(ctx context.Context, env environment, args []string) error {
 	if err != nil {
 		return err
 	}
-	return onDatabase(ctx, config.DatabaseURL, func(db *models.DB) error {
-		if err := db.Migrate(ctx); err != nil {
-			return err
-		}
+	return onAccounts(ctx, config.DatabaseURL, func(db *models.DB) error {
 		user, err := db.Register(ctx, models.NewUser{
 			Username: words[0], Email: words[1], Password: password, Password2: password, Role: models.Role(*role),
 		})
@@ -82,7 +88,7 @@ func userList(ctx context.Context, env environment, args []string) error {
 func userPasswd(ctx context.Context, env environment, args []string) error {
 	flags := newFlags(env, "user passwd")
 	fromStdin := flags.Bool("password-stdin", false, "read the password from standard input")
-	config, words, err := readConfig(env, flags, []setting{databaseSetting()}, args, 1)
+	config, words, err := readConfig(env, flags, pick("database-url"), args, 1)
 	if err != nil {
 		return err
 	}
@@ -90,10 +96,7 @@ func userPasswd(ctx context.Context, env environment, args []string) error {
 	if err != nil {
 		return err
 	}
-	return onDatabase(ctx, config.DatabaseURL, func(db *models.DB) error {
-		if err := db.Migrate(ctx); err != nil {
-			return err
-		}
+	return onAccounts(ctx, config.DatabaseURL, func(db *models.DB) error {
 		return report(env, db.SetPassword(ctx, words[0], password), words[0], "has a new password; all sessions are ended")
 	})
 }
@@ -105,10 +108,7 @@ func userResetLink(ctx context.Context, env environment, args []string) error {
 	if err != nil {
 		return err
 	}
-	return onDatabase(ctx, config.DatabaseURL, func(db *models.DB) error {
-		if err := db.Migrate(ctx); err != nil {
-			return err
-		}
+	return onAccounts(ctx, config.DatabaseURL, func(db *models.DB) error {
 		token, _, err := db.IssueToken(ctx, models.ResetPassword, words[0], config.Reset)
 		if err != nil {
 			return report(env, err, words[0], "")

@@ -34,7 +34,7 @@ const healthcheckTimeout = 5 * time.Second
 
 // healthcheck asks the server on this machine whether it is ready.
 func healthcheck(ctx context.Context, env environment, args []string) error {
-	config, _, err := readConfig(env, newFlags(env, "healthcheck"), []setting{addrSetting()}, args, 0)
+	config, _, err := readConfig(env, newFlags(env, "healthcheck"), pick("addr"), args, 0)
 	if err != nil {
 		return err
 	}
