@@ -86,6 +86,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.log.InfoContext(r.Context(), "the reader left before the answer", "id", requestID(r))
 		return
 	}
+	r = r.WithContext(context.WithoutCancel(r.Context())) // when time is up, there is time enough to say so
 	p := problemOf(err)
 	s.logProblem(r, p)
 	if p.retry > 0 {

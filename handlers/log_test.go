@@ -82,7 +82,8 @@ func TestAnAnswerThatTakesTooLongIsAFault(t *testing.T) {
 	srv := newServer(t)
 	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
-	srv.visitor().get("/", func(r *http.Request) { *r = *r.WithContext(ctx) }).wants(t, 503)
+	srv.visitor().get("/", func(r *http.Request) { *r = *r.WithContext(ctx) }).wants(t, 503).
+		shows(t, "main .problem h1", "Twite takes too long to answer")
 	if errors := srv.log.entries(t, "ERROR"); len(errors) != 1 {
 		t.Errorf("%d errors in the log, want 1: %v", len(errors), errors)
 	}
