@@ -16,12 +16,22 @@ import (
 // wantColumns is the schema of both databases, but for the types: "?" marks a column that may be NULL.
 const wantColumns = `
 actors: birth_year film id name name_key
+audit: action actor actor_id created_at detail hash id target target_id
+challenges: challenge_hash expires_at purpose user_id?
+exports: created_at data? expires_at? failed_at? finished_at? id posts total user_id
+invitations: created_at expires_at id max_uses note revoked_at? token_hash user_id uses
 jobs: attempts created_at failed_at? id kind last_error leased_to? payload run_at
+passkeys: backed_up created_at credential_id id last_used_at? name public_key sign_count user_id
 posts: body draft_key? edited_at? id timestamp user_id
+recovery_codes: code_hash id used_at? user_id
+retired_names: retired_at username_key
 schema_migrations: applied_at name
+security_events: created_at detail id ip kind user_agent user_id
 sessions: created_at data epoch expiry id ip last_seen remember revoked_at? token_hash user_agent user_id?
-tokens: created_at email_key epoch expires_at id purpose token_hash used_at? user_id
-users: bio created_at display_name email email_key favorite_actor? id password_hash role session_epoch suspended_at? username username_key website
+site: about changed_at? confirm_email id inviting registration second_factor setup_hash?
+tokens: browser_hash? code_hash? created_at email email_key epoch expires_at id purpose token_hash tries used_at? user_id
+tries: expires_at id try_key
+users: awaiting_since? bio created_at delete_at? display_name email email_confirmed_at? email_key favorite_actor? id invited_by? password_hash reason role session_epoch suspended_at? totp_secret? totp_step username username_key website
 `
 
 const wantIndexes = `jobs_due posts_user sessions_expiry sessions_user tokens_expiry tokens_user users_favorite_actor`
