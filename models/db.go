@@ -34,6 +34,7 @@ const (
 type DB struct {
 	write *bun.DB // one connection on SQLite, where only one can write at a time
 	read  *bun.DB // on SQLite connections that cannot write; on PostgreSQL the same pool
+	tries *bun.DB // what limits have counted: on SQLite in memory; on PostgreSQL the same pool, which all nodes see
 
 	// Passwords holds the rules for passwords and hashes them. Set it before any method that takes a password.
 	Passwords *Passwords
@@ -47,7 +48,7 @@ func Open(ctx context.Context, rawURL string) (*DB, error) {
 	db := &DB{Now: time.Now}
 	var err error
 	if path, ok := strings.CutPrefix(rawURL, "sqlite:"); ok {
-		err = db.openSQLite(path)
+		err = db.openSQLite(ctx, path)
 	} else if strings.HasPrefix(rawURL, "postgres://") || strings.HasPrefix(rawURL, "postgresql://") {
 		err = db.openPostgres(rawURL)
 	} else {
@@ -63,7 +64,7 @@ func Open(ctx context.Context, rawURL string) (*DB, error) {
 	return db, nil
 }
 
-func (db *DB) openSQLite(path string) error {
+func (db *DB) openSQLite(ctx context.Context, path string) error {
 	if path == "" {
 		return errors.New("the database URL sqlite: must name a file, as in sqlite:twite.db")
 	}
@@ -96,7 +97,8 @@ func (db *DB) openSQLite(path string) error {
 	reader.SetMaxIdleConns(sqliteReaders)
 	db.write = bun.NewDB(writer, sqlitedialect.New())
 	db.read = bun.NewDB(reader, sqlitedialect.New())
-	return nil
+	db.tries, err = openTries(ctx)
+	return err
 }
 
 func (db *DB) openPostgres(rawURL string) error {
@@ -117,7 +119,7 @@ func (db *DB) openPostgres(rawURL string) error {
 	pool.SetMaxOpenConns(postgresConns)
 	pool.SetMaxIdleConns(postgresIdle)
 	db.write = bun.NewDB(pool, pgdialect.New())
-	db.read = db.write
+	db.read, db.tries = db.write, db.write
 	return nil
 }
 
@@ -134,17 +136,18 @@ func (db *DB) Close() error {
 	if db.read == db.write {
 		return db.write.Close()
 	}
-	return errors.Join(db.read.Close(), db.write.Close())
+	return errors.Join(db.tries.Close(), db.read.Close(), db.write.Close())
 }
 
 // WithHook has every query pass by hook, for logs and for tests that count.
 func (db *DB) WithHook(hook bun.QueryHook) {
 	db.write = db.write.WithQueryHook(hook)
 	if db.Postgres() {
-		db.read = db.write
+		db.read, db.tries = db.write, db.write
 		return
 	}
 	db.read = db.read.WithQueryHook(hook)
+	db.tries = db.tries.WithQueryHook(hook)
 }
 
 // inTx runs f in a transaction that can write, and commits it unless f fails.
