@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// reads are the queries that only look something up. A session and its user are one. What limits do is to count: on
-// SQLite in memory, on PostgreSQL under a lock.
+// reads are the queries that only look something up. A session and its user are one. What limits do is to count:
+// on PostgreSQL, in a table.
 func reads(queries []string) (found []string) {
 	for _, query := range queries {
 		if strings.Contains(query, `"tries"`) || strings.Contains(query, "pg_advisory_xact_lock") {

@@ -71,7 +71,7 @@ const (
 // everywhere, an address has one try: that stops who guesses from many addresses, and no one who knows their password.
 func (s *Server) takeSignIn(ctx context.Context, address, account string) error {
 	limit := s.config.Limits.SignIn
-	wait, err := s.db.Wait(ctx, signInAll, "", s.config.Limits.SignInAll)
+	wait, err := s.db.Wait(ctx, models.Try{Kind: signInAll, Limit: s.config.Limits.SignInAll})
 	if err != nil {
 		return errDatabase.because(err)
 	}

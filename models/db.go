@@ -34,7 +34,6 @@ const (
 type DB struct {
 	write *bun.DB // one connection on SQLite, where only one can write at a time
 	read  *bun.DB // on SQLite connections that cannot write; on PostgreSQL the same pool
-	tries *bun.DB // what limits have counted: on SQLite in memory; on PostgreSQL the same pool, which all nodes see
 
 	// Passwords holds the rules for passwords and hashes them. Set it before any method that takes a password.
 	Passwords *Passwords
@@ -42,6 +41,7 @@ type DB struct {
 	Now func() time.Time
 
 	site siteCache
+	limiter
 }
 
 // Open opens the database that rawURL names, sqlite:PATH or postgres://…, and checks that it answers. A SQLite file
@@ -50,7 +50,7 @@ func Open(ctx context.Context, rawURL string) (*DB, error) {
 	db := &DB{Now: time.Now}
 	var err error
 	if path, ok := strings.CutPrefix(rawURL, "sqlite:"); ok {
-		err = db.openSQLite(ctx, path)
+		err = db.openSQLite(path)
 	} else if strings.HasPrefix(rawURL, "postgres://") || strings.HasPrefix(rawURL, "postgresql://") {
 		err = db.openPostgres(rawURL)
 	} else {
@@ -66,7 +66,7 @@ func Open(ctx context.Context, rawURL string) (*DB, error) {
 	return db, nil
 }
 
-func (db *DB) openSQLite(ctx context.Context, path string) error {
+func (db *DB) openSQLite(path string) error {
 	if path == "" {
 		return errors.New("the database URL sqlite: must name a file, as in sqlite:twite.db")
 	}
@@ -99,8 +99,8 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 	reader.SetMaxIdleConns(sqliteReaders)
 	db.write = bun.NewDB(writer, sqlitedialect.New())
 	db.read = bun.NewDB(reader, sqlitedialect.New())
-	db.tries, err = openTries(ctx)
-	return err
+	db.limiter = &memoryLimiter{now: db.now, log: make(map[tryKey][]time.Time)}
+	return nil
 }
 
 func (db *DB) openPostgres(rawURL string) error {
@@ -121,7 +121,8 @@ func (db *DB) openPostgres(rawURL string) error {
 	pool.SetMaxOpenConns(postgresConns)
 	pool.SetMaxIdleConns(postgresIdle)
 	db.write = bun.NewDB(pool, pgdialect.New())
-	db.read, db.tries = db.write, db.write
+	db.read = db.write
+	db.limiter = sharedLimiter{db}
 	return nil
 }
 
@@ -138,18 +139,17 @@ func (db *DB) Close() error {
 	if db.read == db.write {
 		return db.write.Close()
 	}
-	return errors.Join(db.tries.Close(), db.read.Close(), db.write.Close())
+	return errors.Join(db.read.Close(), db.write.Close())
 }
 
 // WithHook has every query pass by hook, for logs and for tests that count.
 func (db *DB) WithHook(hook bun.QueryHook) {
 	db.write = db.write.WithQueryHook(hook)
 	if db.Postgres() {
-		db.read, db.tries = db.write, db.write
+		db.read = db.write
 		return
 	}
 	db.read = db.read.WithQueryHook(hook)
-	db.tries = db.tries.WithQueryHook(hook)
 }
 
 // inTx runs f in a transaction that can write, and commits it unless f fails.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"twite/handlers"
 	"twite/models"
 )
 
@@ -67,8 +68,18 @@ func TestDefaults(t *testing.T) {
 	if site.BaseURL.String() != "http://127.0.0.1:8080" || site.Registration != models.RegistrationOpen || !site.Public || site.TrustedProxies != nil {
 		t.Errorf("site %+v", site)
 	}
-	if c.SMTP != (SMTP{}) || site.Mail || c.Reset != time.Hour || site.Limits.Mail != (models.Limit{N: 5, Per: time.Hour}) {
+	if c.SMTP != (SMTP{}) || site.Mail || c.Reset != time.Hour {
 		t.Errorf("configuration of mail %+v", c)
+	}
+	if want := (handlers.Limits{
+		SignIn: models.Limit{N: 10, Per: 5 * time.Minute}, SignInAll: models.Limit{N: 3000, Per: 5 * time.Minute}, SignInBrake: 10 * time.Second,
+		Code:     models.Limit{N: 5, Per: 15 * time.Minute},
+		Register: models.Limit{N: 30, Per: time.Hour}, RegisterAll: models.Limit{N: 300, Per: time.Hour},
+		Check: models.Limit{N: 120, Per: time.Minute}, CheckAll: models.Limit{N: 6000, Per: time.Minute},
+		Post: models.Limit{N: 60, Per: 10 * time.Minute}, PostAll: models.Limit{N: 6000, Per: 10 * time.Minute},
+		Mail: models.Limit{N: 5, Per: time.Hour}, MailAll: models.Limit{N: 600, Per: time.Hour},
+	}); site.Limits != want {
+		t.Errorf("limits %+v, want %+v", site.Limits, want)
 	}
 	if site.SessionIdle != 2*time.Hour || site.SessionLifetime != 24*time.Hour || site.RememberLifetime != 720*time.Hour {
 		t.Errorf("site %+v", site)
