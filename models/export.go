@@ -2,7 +2,6 @@ package models
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -64,11 +63,15 @@ func (db *DB) FindExport(ctx context.Context, userID int64) (*Export, error) {
 	return export, notFound(err)
 }
 
-// ExportFile returns the user's own finished export as a ZIP; ErrNotFound if it is another's, not ready or expired.
-func (db *DB) ExportFile(ctx context.Context, userID, id int64) (data []byte, err error) {
-	err = db.read.NewSelect().Model((*Export)(nil)).Column("data").Where("id = ? AND user_id = ?", id, userID).
-		Where("finished_at IS NOT NULL AND expires_at > ?", db.now()).Scan(ctx, &data)
-	return data, notFound(err)
+// ExportFile returns the user's own finished export with its ZIP; ErrNotFound if it is another's, not ready or expired.
+func (db *DB) ExportFile(ctx context.Context, userID, id int64) (*Export, []byte, error) {
+	var file struct {
+		Export `bun:",extend"`
+		Data   []byte
+	}
+	err := db.read.NewSelect().Model(&file).Where("id = ? AND user_id = ?", id, userID).
+		Where("finished_at IS NOT NULL AND expires_at > ?", db.now()).Scan(ctx)
+	return &file.Export, file.Data, notFound(err)
 }
 
 // BeginExport returns the user's running export, set to the start; ErrNotFound without one.
@@ -120,13 +123,9 @@ func (db *DB) FinishExport(ctx context.Context, export *Export, data []byte, lif
 	})
 }
 
-// FailExport gives up the user's running export, so that another can be asked for.
-func (db *DB) FailExport(ctx context.Context, userID int64) error {
-	err := oneRow(db.write.NewUpdate().Model((*Export)(nil)).Set("failed_at = ?", db.now()).
-		Where("user_id = ?", userID).Where(runningExport).Exec(ctx))
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
+// failExport gives up the user's running export, if there is one, so that another can be asked for.
+func (db *DB) failExport(ctx context.Context, tx bun.Tx, userID int64) error {
+	_, err := tx.NewUpdate().Model((*Export)(nil)).Set("failed_at = ?", db.now()).Where("user_id = ?", userID).Where(runningExport).Exec(ctx)
 	return err
 }
 

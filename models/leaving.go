@@ -23,30 +23,25 @@ type retiredName struct {
 // then nobody sees it, and signing in calls it off. All sessions end, and a message goes to the account's address. It
 // returns FieldErrors for the field password, or for the form as a whole when the last owner wants to leave.
 func (db *DB) AskDeletion(ctx context.Context, userID int64, password string, grace time.Duration) error {
-	var own credentials
-	if err := db.read.NewSelect().Model(&own).Where("id = ?", userID).Scan(ctx); err != nil {
-		return notFound(err)
-	}
-	wrong := FieldErrors{{"password", currentPasswordWrong}}
-	if err := db.verify(ctx, own, password); errors.Is(err, ErrWrongPassword) {
-		return wrong
-	} else if err != nil {
+	login, err := db.ConfirmPassword(ctx, userID, password)
+	if err != nil {
 		return err
 	}
 	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if err := db.replaceable(ctx, tx, userID); err != nil {
 			return err
 		}
+		due := db.now().Add(grace)
 		err := oneRow(tx.NewUpdate().Model((*User)(nil)).
-			Set("delete_at = ?, session_epoch = session_epoch + 1", db.now().Add(grace)).
-			Where("id = ? AND session_epoch = ?", userID, own.SessionEpoch).Exec(ctx))
+			Set("delete_at = ?, session_epoch = session_epoch + 1", due).
+			Where("id = ? AND session_epoch = ?", userID, login.Epoch).Exec(ctx))
 		if errors.Is(err, ErrNotFound) { // the password that was checked is not the current one any more
-			return wrong
+			return FieldErrors{{"password", currentPasswordWrong}}
 		}
 		if err != nil {
 			return err
 		}
-		return db.note(ctx, tx, userID, DeletionAsked, "")
+		return db.note(ctx, tx, userID, DeletionAsked, due.Format("2 January 2006, 15:04 UTC"))
 	})
 }
 

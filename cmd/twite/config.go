@@ -26,6 +26,7 @@ type Config struct {
 	SMTP        SMTP
 	Reset       time.Duration // lifetime of a link for a new password
 	Events      time.Duration // for which security events are kept
+	Exports     time.Duration // for which the exports of members are kept
 	Site        handlers.Config
 }
 
@@ -59,6 +60,8 @@ func serveSettings() []setting {
 		{"remember-lifetime", "TWITE_REMEMBER_LIFETIME", "720h", "how long a remembered session lasts", durationSetting(func(c *Config) *time.Duration { return &c.Site.RememberLifetime })},
 		{"sudo-lifetime", "TWITE_SUDO_LIFETIME", "10m", "how long after the password was given a sensitive change does not ask for it again", durationSetting(func(c *Config) *time.Duration { return &c.Site.SudoLifetime })},
 		{"event-lifetime", "TWITE_EVENT_LIFETIME", "720h", "how long the security events of members are kept", durationSetting(func(c *Config) *time.Duration { return &c.Events })},
+		{"delete-grace", "TWITE_DELETE_GRACE", "336h", "how long after asking for the deletion of an account signing in keeps it", durationSetting(func(c *Config) *time.Duration { return &c.Site.DeleteGrace })},
+		{"export-lifetime", "TWITE_EXPORT_LIFETIME", "168h", "how long a member can fetch an export", durationSetting(func(c *Config) *time.Duration { return &c.Exports })},
 		{"limit-signin", "TWITE_LIMIT_SIGNIN", "10/5m", "failed sign-ins by address, and by account", limitSetting(func(c *Config) *handlers.Limit { return &c.Site.Limits.SignIn })},
 		{"limit-register", "TWITE_LIMIT_REGISTER", "30/1h", "registrations by address", limitSetting(func(c *Config) *handlers.Limit { return &c.Site.Limits.Register })},
 		{"limit-check", "TWITE_LIMIT_CHECK", "120/1m", "live checks of the register form by address", limitSetting(func(c *Config) *handlers.Limit { return &c.Site.Limits.Check })},
