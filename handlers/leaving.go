@@ -13,34 +13,24 @@ const exportPath = "/settings/export"
 
 // exportSettings offers the viewer a copy of everything about them, and shows how far one is that they asked for.
 func (s *Server) exportSettings(w http.ResponseWriter, r *http.Request) error {
-	p, export, err := s.findExport(w, r)
-	if err != nil {
-		return err
-	}
-	return s.render(w, r, http.StatusOK, views.SettingsExportPage(p, export), views.ExportPanel(p, export))
-}
-
-func (s *Server) findExport(w http.ResponseWriter, r *http.Request) (views.Page, *models.Export, error) {
 	export, err := s.db.FindExport(r.Context(), viewer(r).ID)
 	if errors.Is(err, models.ErrNotFound) {
 		export, err = nil, nil
 	}
-	return s.page(w, r, "Leave"), export, err
+	if err != nil {
+		return err
+	}
+	p := s.page(w, r, "Leave")
+	return s.render(w, r, http.StatusOK, views.SettingsExportPage(p, export), views.ExportPanel(p, export))
 }
 
 // askExport has an export made.
 func (s *Server) askExport(w http.ResponseWriter, r *http.Request) error {
-	if err := s.db.AskExport(r.Context(), viewer(r).ID); err != nil {
-		return err
-	}
-	if !partial(r) {
-		return s.leave(w, r, flashExport, LocalPath{exportPath})
-	}
-	p, export, err := s.findExport(w, r)
+	export, err := s.db.AskExport(r.Context(), viewer(r).ID)
 	if err != nil {
 		return err
 	}
-	return s.finish(w, r, flashExport, LocalPath{exportPath}, views.ExportPanel(p, export))
+	return s.finish(w, r, flashExport, LocalPath{exportPath}, views.ExportPanel(s.page(w, r, "Leave"), export))
 }
 
 // downloadExport sends the viewer's own export.

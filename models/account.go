@@ -86,7 +86,7 @@ func (db *DB) taken(ctx context.Context, username, email string, self int64) (ow
 	}
 	var users []struct {
 		credentials `bun:",extend"`
-		Retired     bool
+		Retired     bool `bun:",scanonly"`
 	}
 	// There is a row even where nobody has either, since the name may be retired.
 	query := db.read.NewSelect().Model(&users).ModelTableExpr("(SELECT 1) AS one").

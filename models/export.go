@@ -2,6 +2,8 @@ package models
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -35,24 +37,26 @@ func (e Export) Percent() int { return int(min(100, 100*e.Posts/max(1, e.Total))
 const runningExport = "finished_at IS NULL AND failed_at IS NULL"
 
 // AskExport has an export made, which takes the place of earlier ones. While one is running there is no other.
-func (db *DB) AskExport(ctx context.Context, userID int64) error {
-	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+func (db *DB) AskExport(ctx context.Context, userID int64) (*Export, error) {
+	export := new(Export)
+	err := db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if err := db.inTurn(tx.NewSelect().Model((*User)(nil)).Column("id").Where("id = ?", userID)).Scan(ctx, new(int64)); err != nil {
 			return notFound(err)
 		}
-		running, err := tx.NewSelect().Model((*Export)(nil)).Where("user_id = ?", userID).Where(runningExport).Exists(ctx)
-		if err != nil || running {
+		err := tx.NewSelect().Model(export).Where("user_id = ?", userID).Where(runningExport).Scan(ctx)
+		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		if _, err := tx.NewDelete().Model((*Export)(nil)).Where("user_id = ?", userID).Exec(ctx); err != nil {
+		if _, err := tx.NewDelete().Model(export).Where("user_id = ?", userID).Exec(ctx); err != nil {
 			return err
 		}
-		export := &Export{UserID: userID, CreatedAt: db.now()}
-		if _, err := tx.NewInsert().Model(export).Returning("NULL").Exec(ctx); err != nil {
+		*export = Export{UserID: userID, CreatedAt: db.now()}
+		if _, err := tx.NewInsert().Model(export).Exec(ctx); err != nil {
 			return err
 		}
 		return db.enqueue(ctx, tx, MakeExport, Payload{UserID: userID})
 	})
+	return export, err
 }
 
 // FindExport returns the user's export in whatever state; ErrNotFound without one that has not expired.
