@@ -88,7 +88,7 @@ func (db *DB) BeginExport(ctx context.Context, userID int64) (*Export, error) {
 	}
 	export := new(Export)
 	err = db.write.NewUpdate().Model(export).Set("posts = 0, total = ?", 2*posts.Count).
-		Where("user_id = ?", userID).Where(runningExport).ExcludeColumn("data").Returning("?Columns").Scan(ctx)
+		Where("user_id = ?", userID).Where(runningExport).Returning("?Columns").Scan(ctx)
 	export.LastPost = posts.Last
 	return export, notFound(err)
 }
