@@ -4,12 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"twite/models"
 	"twite/views"
 )
 
-const exportPath = "/settings/export"
+const (
+	exportPath      = "/settings/export"
+	downloadTimeout = 10 * time.Minute
+)
 
 // exportSettings offers the viewer a copy of everything about them, and shows how far one is that they asked for.
 func (s *Server) exportSettings(w http.ResponseWriter, r *http.Request) error {
@@ -46,7 +50,11 @@ func (s *Server) downloadExport(w http.ResponseWriter, r *http.Request) error {
 	name := fmt.Sprintf("twite-%s-%s.zip", viewer(r).Username, export.CreatedAt.UTC().Format("2006-01-02"))
 	w.Header().Set("Content-Type", "application/zip")
 	w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", name))
-	w.WriteHeader(http.StatusOK)
+	// A large file may take longer than a page. Where there is no connection there is no deadline either.
+	err = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(downloadTimeout))
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
 	_, err = w.Write(data)
 	return err
 }
