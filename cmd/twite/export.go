@@ -18,8 +18,8 @@ import (
 // export makes a member's export. One that is not wanted any more, since it was made before or its member has gone, is
 // nothing to do.
 //
-// What it holds in memory is some hundred posts and the ZIP, which a database takes as one value: for 100,000 posts of
-// 140 characters about 8 MB of ZIP, and three times that while it is stored.
+// What it holds in memory is some hundred posts and the ZIP, several times over while that is stored as one value. For
+// 100,000 posts of 140 characters that is a ZIP of 7 MB, and a heap that grows by less than 50 MB.
 func (w *worker) export(ctx context.Context, userID int64) error {
 	export, err := w.db.BeginExport(ctx, userID)
 	if err == nil {
