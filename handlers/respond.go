@@ -117,6 +117,9 @@ const (
 	flashMailed
 	flashReset
 	flashFactor
+	flashExport
+	flashLeaving
+	flashStays
 )
 
 // text is what a flash says; a number that none of ours has says nothing.
@@ -150,6 +153,12 @@ func (f flash) text() string {
 		return "Your new password is set, and every session is signed out. Sign in with it."
 	case flashFactor:
 		return "Your role on this site needs a second factor. Set one up here, then go on."
+	case flashExport:
+		return "Your export is being made."
+	case flashLeaving:
+		return "Your account will be deleted. If you change your mind, sign in: that keeps it."
+	case flashStays:
+		return "Welcome back: your account stays."
 	}
 	return ""
 }

@@ -67,6 +67,13 @@ func (s *Server) routes() []route {
 		get("/settings/sessions", member, s.sessionSettings),
 		post("/settings/sessions/{id}/revoke", member, s.revokeSession).on("/settings/sessions").fresh(),
 		post("/settings/sessions/revoke-others", member, s.revokeOtherSessions).on("/settings/sessions").fresh(),
+
+		// Leaving.
+		get(exportPath, member, s.exportSettings).fresh(),
+		post(exportPath, member, s.askExport).on(exportPath).fresh(),
+		get(exportPath+"/{id}", member, s.downloadExport).fresh(),
+		get("/settings/delete", member, s.deletePage).fresh(),
+		post("/settings/delete", member, s.deleteAccount, "password").on("/settings/delete").fresh(),
 	}
 }
 

@@ -122,6 +122,12 @@ var rules = map[string]rule{
 	"GET /settings/sessions":                {ok: "200"},
 	"POST /settings/sessions/{id}/revoke":   {ok: "303 /login", others: "404"},
 	"POST /settings/sessions/revoke-others": {ok: "303 /settings/sessions"},
+
+	"GET /settings/export":      {ok: "200"},
+	"POST /settings/export":     {ok: "303 /settings/export"},
+	"GET /settings/export/{id}": {ok: "200", others: "404"},
+	"GET /settings/delete":      {ok: "200"},
+	"POST /settings/delete":     {fields: []string{"password", "x"}, ok: "422"},
 }
 
 var roles = []string{"stranger", "member", "owner", "admin", "suspended"}
@@ -187,6 +193,8 @@ func thingOf(srv *server, owner *client, pattern string) string {
 	case strings.HasPrefix(pattern, "/settings/sessions/{id}"):
 		id := owner.get("/settings/sessions").find("[data-session]").attr("data-session")
 		return strings.Replace(pattern, "{id}", id, 1)
+	case strings.HasPrefix(pattern, "/settings/export/{id}"):
+		return srv.export(owner.user, "zip")
 	}
 	if strings.HasSuffix(pattern, "/{token}") {
 		return srv.resetPath(owner.user.Username)

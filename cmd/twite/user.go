@@ -77,6 +77,8 @@ func userList(ctx context.Context, env environment, args []string) error {
 			state := "active"
 			if u.SuspendedAt != nil {
 				state = "suspended"
+			} else if u.DeleteAt != nil {
+				state = "leaves " + u.DeleteAt.UTC().Format(time.DateOnly)
 			}
 			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", u.ID, u.Username, u.Email, u.Role, u.CreatedAt.UTC().Format(time.DateOnly), state)
 		}
