@@ -19,6 +19,7 @@ const (
 	AuditResetMail   = "reset_mail"
 	AuditEndSessions = "end_sessions"
 	AuditDelete      = "delete"
+	AuditSettings    = "settings" // of the site
 )
 
 // Errors of what staff do.
@@ -58,6 +59,9 @@ func (p party) active() bool {
 
 // Outranks reports whether an account of one role may act on one of another. Owners keep each other in check.
 func (r Role) Outranks(other Role) bool { return r == Owner || r.AtLeast(other) && r != other }
+
+// MayActOn reports whether the viewer is above a person at all. What they may do is decided anew when they do it.
+func (v Viewer) MayActOn(p Person) bool { return v.ID != p.ID && v.Role.Outranks(p.Role) }
 
 // A deed is done by an actor to a target, and returns what the audit log says beside who did it, what, and to whom.
 type deed func(ctx context.Context, tx bun.Tx, actor, target party) (detail string, err error)

@@ -34,7 +34,9 @@ var deeds = map[string]struct {
 		return staff.Suspend(ctx, target.ID)
 	}},
 	models.AuditRestore: {
-		prepare: func(ctx context.Context, db *models.DB, target *models.User) error { return db.Suspend(ctx, target.Username) },
+		prepare: func(ctx context.Context, db *models.DB, target *models.User) error {
+			return db.Suspend(ctx, target.Username)
+		},
 		do: func(ctx context.Context, staff models.Staff, target *models.User) error {
 			return staff.Restore(ctx, target.ID)
 		},
@@ -249,8 +251,12 @@ func TestTwoOwnersCannotBothGo(t *testing.T) {
 	db := servers[0]
 	ways := []func(staff models.Staff, target *models.User) error{
 		func(staff models.Staff, target *models.User) error { return staff.Suspend(ctx, target.ID) },
-		func(staff models.Staff, target *models.User) error { return staff.SetRole(ctx, target.ID, models.Member, "") },
-		func(staff models.Staff, target *models.User) error { return staff.Delete(ctx, target.ID, target.Username) },
+		func(staff models.Staff, target *models.User) error {
+			return staff.SetRole(ctx, target.ID, models.Member, "")
+		},
+		func(staff models.Staff, target *models.User) error {
+			return staff.Delete(ctx, target.ID, target.Username)
+		},
 	}
 	for i, one := range ways {
 		for j, other := range ways {

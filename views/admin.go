@@ -40,14 +40,14 @@ type deed struct {
 // adminPlaces are the admin pages that the viewer may enter.
 func adminPlaces(p Page) []option {
 	places := []option{{"/admin/people", "People"}, {"/admin/requests", "Requests"}}
-	if p.Viewer != nil && p.Viewer.Role.AtLeast(models.Admin) {
+	if p.Viewer.Role.AtLeast(models.Admin) {
 		places = append(places, option{"/admin/invitations", "Invitations"}, option{"/admin/settings", "Settings"}, option{"/admin/audit", "Audit log"})
 	}
 	return places
 }
 
 func searchHint(p Page) string {
-	if p.Viewer != nil && p.Viewer.Role.SeesAddresses() {
+	if p.Viewer.Role.SeesAddresses() {
 		return "A part of the name, username or address."
 	}
 	return "A part of the name or username."
@@ -84,7 +84,7 @@ func factsOf(p Page, person models.PersonDetails) []option {
 			facts = append(facts, option{longDate(*moment.at), moment.what})
 		}
 	}
-	if p.Viewer != nil && p.Viewer.Role.SeesAddresses() {
+	if p.Viewer.Role.SeesAddresses() {
 		facts = append(facts, option{person.Email, "Email"}, option{yesNo(person.Confirmed), "Address confirmed"}, option{yesNo(person.SecondFactor), "Second factor"})
 	}
 	return facts
@@ -97,14 +97,9 @@ func yesNo(yes bool) string {
 	return "no"
 }
 
-// mayActOn says whether the viewer may act on somebody at all: the models ask again.
-func (p Page) mayActOn(person models.PersonDetails) bool {
-	return p.Viewer != nil && p.Viewer.ID != person.ID && p.Viewer.Role.Outranks(person.Role)
-}
-
 // deeds are what the viewer may do to a member.
 func deeds(p Page, v PersonView) []deed {
-	if !p.mayActOn(v.Person) {
+	if !p.Viewer.MayActOn(v.Person.Person) {
 		return nil
 	}
 	list := []deed{{Name: "suspend", Title: "Suspend", Effect: "Keeps them out, at once and everywhere, until you restore them. Their posts stay.", Button: "Suspend"}}
@@ -125,7 +120,7 @@ func deeds(p Page, v PersonView) []deed {
 
 // rolesToGive are the roles that the viewer may give to a member.
 func rolesToGive(p Page, person models.PersonDetails) (options []option) {
-	if !p.mayActOn(person) || !p.Viewer.Role.AtLeast(models.Admin) {
+	if !p.Viewer.MayActOn(person.Person) || !p.Viewer.Role.AtLeast(models.Admin) {
 		return nil
 	}
 	for _, role := range models.Roles {
@@ -138,7 +133,7 @@ func rolesToGive(p Page, person models.PersonDetails) (options []option) {
 
 // handsOff says why the viewer can do nothing about a member.
 func handsOff(p Page, person models.PersonDetails) string {
-	if p.Viewer != nil && p.Viewer.ID == person.ID {
+	if p.Viewer.ID == person.ID {
 		return "This is you. Your own account is in your settings."
 	}
 	return "Only somebody with a higher role can change this account."
@@ -156,13 +151,13 @@ func fromRole(roles []models.Role) (options []option) {
 }
 
 // registrationOptions are the ways for people to come in; the empty one is how the server was started.
-func registrationOptions(configured models.RegistrationMode) []option {
+func registrationOptions(configured models.Registration) []option {
 	return []option{
 		{"", "As the server is configured: " + string(configured)},
-		{string(models.Open), "Open: everybody may register"},
-		{string(models.InviteOnly), "By invitation"},
-		{string(models.Approval), "On approval: who registers waits for an admin"},
-		{string(models.Closed), "Closed: nobody comes in"},
+		{string(models.RegistrationOpen), "Open: everybody may register"},
+		{string(models.RegistrationInvite), "By invitation"},
+		{string(models.RegistrationApproval), "On approval: who registers waits for an admin"},
+		{string(models.RegistrationClosed), "Closed: nobody comes in"},
 	}
 }
 

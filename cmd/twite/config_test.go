@@ -61,7 +61,7 @@ func TestDefaults(t *testing.T) {
 	if site.BaseURL.String() != "http://127.0.0.1:8080" || site.Registration != models.RegistrationOpen || !site.Public || site.TrustedProxies != nil {
 		t.Errorf("site %+v", site)
 	}
-	if c.SMTP != (SMTP{}) || site.Mail || c.Reset != time.Hour || site.Limits.Mail != (handlers.Limit{N: 5, Per: time.Hour}) {
+	if c.SMTP != (SMTP{}) || site.Mail || site.ResetLifetime != time.Hour || site.Limits.Mail != (handlers.Limit{N: 5, Per: time.Hour}) {
 		t.Errorf("configuration of mail %+v", c)
 	}
 	if site.SessionIdle != 2*time.Hour || site.SessionLifetime != 24*time.Hour || site.RememberLifetime != 720*time.Hour {
