@@ -109,13 +109,20 @@ func deeds(p Page, v PersonView) []deed {
 	if !p.Viewer.Role.AtLeast(models.Admin) {
 		return list
 	}
-	link := deed{Name: "reset-link", Title: "New password", Effect: "Makes a link with which they set a new password, for you to hand over.", Button: "Make a link"}
-	if v.Mail {
-		link.Effect, link.Button = "Mails them a link with which they set a new password.", "Mail a link"
+	list = append(list, deed{Name: "end-sessions", Title: "Sign out", Effect: "Ends their sessions on every device.", Button: "Sign out everywhere"})
+	if v.Person.SuspendedAt == nil {
+		list = append(list, newPassword(v.Mail))
 	}
-	return append(list, link,
-		deed{Name: "end-sessions", Title: "Sign out", Effect: "Ends their sessions on every device.", Button: "Sign out everywhere"},
-		deed{Name: "delete", Title: "Delete", Effect: "Removes the account and its posts for good.", Button: "Delete …", Asks: true})
+	// Removing the second factors of somebody who lost them has its place here.
+	return append(list, deed{Name: "delete", Title: "Delete", Effect: "Removes the account and its posts for good.", Button: "Delete …", Asks: true})
+}
+
+func newPassword(mail bool) deed {
+	d := deed{Name: "reset-link", Title: "New password", Effect: "Makes a link with which they set a new password, for you to hand over.", Button: "Make a link"}
+	if mail {
+		d.Effect, d.Button = "Mails them a link with which they set a new password.", "Mail a link"
+	}
+	return d
 }
 
 // rolesToGive are the roles that the viewer may give to a member.

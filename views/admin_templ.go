@@ -1294,7 +1294,7 @@ func AdminSettingsForm(p Page, f Form, configured models.Registration) templ.Com
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = area(f, input{Name: "about", Label: "About this site", Rows: 3, Hint: "What strangers read on the front page. " + upTo(models.AboutMax)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = field(f, input{Name: "about", Label: "About this site", Autocomplete: "off", Hint: "The line that strangers read on the front page. " + upTo(models.AboutMax)}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
