@@ -55,7 +55,7 @@ func TestAdminPeople(t *testing.T) {
 		{name: "role", as: "boss", path: bob + "/role", form: form("role", "moderator"), status: 303, location: bob},
 		{name: "no role", as: "boss", path: bob + "/role", form: form("role", "king"), status: 422, selector: "#role-error", text: "Choose the role"},
 		{name: "owner without the name", as: "boss", path: bob + "/role", form: form("role", "owner"), status: 422, selector: "#username-error", text: "Type the username"},
-		{name: "owner with another name", as: "boss", path: bob + "/role", form: form("role", "owner", "username", "bo\x00b"), status: 422, selector: "#username-error", text: "Type the username"},
+		{name: "owner with another name", as: "boss", path: bob + "/role", form: form("role", "owner", "username", "boss"), status: 422, selector: "#username-error", text: "Type the username"},
 		{name: "owner", as: "boss", path: bob + "/role", form: form("role", "owner", "username", "BOB"), status: 303, location: bob},
 		{name: "member again", as: "boss", path: bob + "/role", form: form("role", "member"), status: 303, location: bob},
 		{name: "sign out", as: "boss", path: bob + "/end-sessions", form: form(), status: 303, location: bob},
