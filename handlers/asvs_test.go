@@ -245,7 +245,7 @@ func TestScriptsKnowNobody(t *testing.T) {
 	want := srv.visitor().get(script).wants(t, 200)
 	for _, by := range []*client{alice, srv.visitor()} {
 		for _, query := range []string{"", "?callback=steal", "?jsonp=steal&user=alice"} {
-			if got := by.get(script + query).wants(t, 200); got.body != want.body || got.header.Get("Content-Type") != want.header.Get("Content-Type") {
+			if got := by.get(script+query).wants(t, 200); got.body != want.body || got.header.Get("Content-Type") != want.header.Get("Content-Type") {
 				t.Errorf("%s%s is another file", script, query)
 			}
 		}

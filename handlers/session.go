@@ -95,13 +95,14 @@ type waitError struct{ wait time.Duration }
 func (e waitError) Error() string { return tooMany(e.wait) }
 
 // authenticate is models.Authenticate behind the limits on failed sign-ins.
-func (s *Server) authenticate(r *http.Request, name, password string) (models.Login, error) {
+func (s *Server) authenticate(r *http.Request, name, password string) (login models.Login, err error) {
+	var id int64
+	defer func() { s.logSecurity(r, "sign in", id, err) }()
 	address := clientKey(r)
 	if wait := s.signIns.address(address); wait > 0 {
 		return models.Login{}, waitError{wait}
 	}
-	id, err := s.db.AccountID(r.Context(), name)
-	if err != nil {
+	if id, err = s.db.AccountID(r.Context(), name); err != nil {
 		return models.Login{}, err
 	}
 	account := accountKey(id)
@@ -111,7 +112,7 @@ func (s *Server) authenticate(r *http.Request, name, password string) (models.Lo
 	if wait := s.signIns.account(account); wait > 0 {
 		return models.Login{}, waitError{wait}
 	}
-	login, err := s.db.Authenticate(r.Context(), name, password)
+	login, err = s.db.Authenticate(r.Context(), name, password)
 	if err == nil {
 		s.signIns.succeeded(address, account)
 	}
@@ -169,7 +170,9 @@ func (s *Server) logoutPage(w http.ResponseWriter, r *http.Request) error {
 // logout ends the session, if there is one.
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
 	if viewer(r) != nil {
-		if err := s.sessions.Destroy(r.Context()); err != nil {
+		err := s.sessions.Destroy(r.Context())
+		s.logSecurity(r, "sign out", viewer(r).ID, err)
+		if err != nil {
 			return err
 		}
 		w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
@@ -201,7 +204,9 @@ func (s *Server) revokeSession(w http.ResponseWriter, r *http.Request) error {
 	if id == visit(r).SessionID {
 		return s.logout(w, r)
 	}
-	if err := s.store.Revoke(r.Context(), viewer(r).ID, id); err != nil {
+	err = s.store.Revoke(r.Context(), viewer(r).ID, id)
+	s.logSecurity(r, "end session", viewer(r).ID, err)
+	if err != nil {
 		return err
 	}
 	return s.finishSessions(w, r, flashSession)
@@ -209,7 +214,9 @@ func (s *Server) revokeSession(w http.ResponseWriter, r *http.Request) error {
 
 // revokeOtherSessions ends all of the viewer's sessions but this one.
 func (s *Server) revokeOtherSessions(w http.ResponseWriter, r *http.Request) error {
-	if err := s.store.RevokeOthers(r.Context(), viewer(r).ID, visit(r).SessionID); err != nil {
+	err := s.store.RevokeOthers(r.Context(), viewer(r).ID, visit(r).SessionID)
+	s.logSecurity(r, "end other sessions", viewer(r).ID, err)
+	if err != nil {
 		return err
 	}
 	return s.finishSessions(w, r, flashSessions)
