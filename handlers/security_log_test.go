@@ -88,7 +88,9 @@ func wantID(t *testing.T, line map[string]any, name string, member *client, want
 
 // TestRefusalsAreLogged: what a rule forbids leaves a line with its reason, the client and the number of the request.
 func TestRefusalsAreLogged(t *testing.T) {
-	few := limits(func(l *handlers.Limits) { l.Register, l.Check, l.Mail, l.Post = mustLimit(t, "1/1h"), mustLimit(t, "1/1h"), mustLimit(t, "1/1h"), mustLimit(t, "1/1h") })
+	few := limits(func(l *handlers.Limits) {
+		l.Register, l.Check, l.Mail, l.Post = mustLimit(t, "1/1h"), mustLimit(t, "1/1h"), mustLimit(t, "1/1h"), mustLimit(t, "1/1h")
+	})
 	srv := newServer(t, few)
 	alice, bob := srv.login("alice"), srv.login("bob")
 	post := srv.post(alice.user, "mine")
