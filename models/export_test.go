@@ -6,6 +6,9 @@ import "github.com/uptrace/bun"
 func Writer(db *DB) *bun.DB { return db.write }
 func Reader(db *DB) *bun.DB { return db.read }
 
+// PostgresDSN is the URL of a database as the driver gets it.
+var PostgresDSN = postgresDSN
+
 // The rules for jobs.
 const (
 	JobAttempts = jobAttempts

@@ -54,7 +54,9 @@ func TestAChangeIsMadeWholeOrNotAtAll(t *testing.T) {
 		"UpdateAccount": func(ctx context.Context, db *models.DB, _ string) error {
 			return db.UpdateAccount(ctx, alice, "alicia", "alicia@example.com", "alice-secret")
 		},
-		"RequestReset": func(ctx context.Context, db *models.DB, _ string) error { return db.RequestReset(ctx, "alice@example.com") },
+		"RequestReset": func(ctx context.Context, db *models.DB, _ string) error {
+			return db.RequestReset(ctx, "alice@example.com")
+		},
 		"IssueToken": func(ctx context.Context, db *models.DB, _ string) error {
 			_, _, err := db.IssueToken(ctx, models.ResetPassword, "alice", time.Hour)
 			return err

@@ -187,7 +187,9 @@ func (s *SessionStore) CommitCtx(ctx context.Context, token string, data []byte,
 // endSurplus ends those of a user's sessions that are too many. It comes after the new one is stored, so that of many
 // who sign in at once the last one sees all others.
 func (s *SessionStore) endSurplus(ctx context.Context, userID int64) error {
-	alive := func(q bun.QueryBuilder) bun.QueryBuilder { return q.Where("user_id = ? AND revoked_at IS NULL", userID) }
+	alive := func(q bun.QueryBuilder) bun.QueryBuilder {
+		return q.Where("user_id = ? AND revoked_at IS NULL", userID)
+	}
 	stay := s.db.write.NewSelect().Model((*Session)(nil)).Column("id").ApplyQueryBuilder(alive).
 		OrderExpr("last_seen DESC, id DESC").Limit(SessionsMax)
 	_, err := s.db.write.NewUpdate().Model((*Session)(nil)).Set("revoked_at = ?", s.db.now()).
