@@ -20,12 +20,11 @@ func (s *Server) logSecurity(r *http.Request, action string, account int64, err 
 
 // resultOf is how an act ended: "ok", "limited", "refused", or "failed" where it was not for the reader to mend.
 func resultOf(err error) string {
-	var wait waitError
 	var fields models.FieldErrors
 	switch {
 	case err == nil:
 		return "ok"
-	case errors.As(err, &wait):
+	case usedUp(err):
 		return "limited"
 	case errors.As(err, &fields), errors.Is(err, models.ErrWrongPassword), errors.Is(err, models.ErrNotFound):
 		return "refused"

@@ -15,3 +15,14 @@ const (
 	JobLease    = jobLease
 	JobBackoff  = jobBackoff
 )
+
+// LimiterKeys is the bound of what limits remember on SQLite.
+const LimiterKeys = limiterKeys
+
+// TriesInMemory is how many tries are remembered there.
+func TriesInMemory(db *DB) (n int) {
+	for _, log := range db.limiter.(*memoryLimiter).log {
+		n += len(log)
+	}
+	return n
+}
