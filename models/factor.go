@@ -5,6 +5,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 	"unicode"
@@ -89,6 +90,12 @@ func (db *DB) PendingTOTP(ctx context.Context, login Login, seed string) (secret
 func (k *Keys) pendingTOTP(login Login, seed string) string {
 	raw := k.derive(totpBytes, login.UserID, login.Epoch, seed)
 	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(raw)
+}
+
+// TOTPAddress is what the QR code of a secret says to an app: https://github.com/google/google-authenticator/wiki/Key-Uri-Format
+func TOTPAddress(issuer, username, secret string) string {
+	query := url.Values{"secret": {secret}, "issuer": {issuer}}
+	return (&url.URL{Scheme: "otpauth", Host: "totp", Path: "/" + issuer + ":" + username, RawQuery: query.Encode()}).String()
 }
 
 // EnableTOTP has codes from an app asked for at sign-in, after a first code has shown that the app knows the secret of
