@@ -19,18 +19,16 @@ type TOTPSetup struct {
 	QRCode QRCode
 }
 
-// groups cuts a code into pieces that the eye can hold.
-func groups(code string) (pieces []string) {
-	for piece := range slices.Chunk([]byte(code), 4) {
-		pieces = append(pieces, string(piece))
+// dashed is a recovery code in groups that the eye can hold. It may be typed with the dashes or without.
+func dashed(code string) string {
+	var groups []string
+	for group := range slices.Chunk([]byte(code), 4) {
+		groups = append(groups, string(group))
 	}
-	return pieces
+	return strings.Join(groups, "-")
 }
 
-// dashed is a recovery code as it is shown, and may be typed.
-func dashed(code string) string { return strings.Join(groups(code), "-") }
-
-// codesLeft counts recovery codes.
+// codesLeft counts recovery codes, n of them.
 func codesLeft(n string) string {
 	if n == "1" {
 		return "One is left."
