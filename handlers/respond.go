@@ -30,7 +30,7 @@ func sourceField(r *http.Request) string {
 // takes the flash message out of its cookie.
 func (s *Server) page(w http.ResponseWriter, r *http.Request, title string) views.Page {
 	p := views.Page{
-		Title: title, Path: r.URL.Path, Viewer: viewer(r), Now: s.db.CurrentTime(), SignUp: s.config.SignUp,
+		Title: title, Path: r.URL.Path, Viewer: viewer(r), Now: s.db.CurrentTime(), SignUp: s.signUp(r), About: visit(r).Site.About,
 		Assets: s.assets.urls, NoIndex: !s.config.Public,
 	}
 	if r.Method == http.MethodGet && !partial(r) {
@@ -116,6 +116,7 @@ const (
 	flashSessions
 	flashMailed
 	flashReset
+	flashFactor
 )
 
 // text is what a flash says; a number that none of ours has says nothing.
@@ -147,6 +148,8 @@ func (f flash) text() string {
 		return "If an account has that address, a link is on its way there."
 	case flashReset:
 		return "Your new password is set, and every session is signed out. Sign in with it."
+	case flashFactor:
+		return "Your role on this site needs a second factor. Set one up here, then go on."
 	}
 	return ""
 }

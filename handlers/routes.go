@@ -16,6 +16,9 @@ const (
 	guest  access = "guest"  // strangers; members are led home
 	member access = "member" // members; strangers are led to the sign-in
 	writer access = "writer" // members; a stranger's text is carried through the sign-in
+
+	moderator access = "moderator" // members with that role or a higher one
+	admin     access = "admin"     // the same
 )
 
 // routes is the site map: every page and form of Twite, and who may enter.
@@ -40,6 +43,8 @@ func (s *Server) routes() []route {
 		post("/login", guest, s.login, "username", "password"),
 		get("/logout", member, s.logoutPage),
 		post("/logout", anyone, s.logout),
+		get(confirmPath, member, s.confirmPage),
+		post(confirmPath, member, s.confirm, "password"),
 		get("/password/forgot", anyone, s.forgotPage),
 		post("/password/forgot", anyone, s.forgot, "email"),
 		get("/password/reset/{token}", anyone, s.resetPage),
@@ -60,8 +65,8 @@ func (s *Server) routes() []route {
 		get("/settings/password", member, s.passwordSettings),
 		post("/settings/password", member, s.changePassword, "current_password", "password", "password2"),
 		get("/settings/sessions", member, s.sessionSettings),
-		post("/settings/sessions/{id}/revoke", member, s.revokeSession),
-		post("/settings/sessions/revoke-others", member, s.revokeOtherSessions),
+		post("/settings/sessions/{id}/revoke", member, s.revokeSession).on("/settings/sessions").fresh(),
+		post("/settings/sessions/revoke-others", member, s.revokeOtherSessions).on("/settings/sessions").fresh(),
 	}
 }
 
@@ -75,12 +80,14 @@ type route struct {
 	access  access
 	handle  handler
 	form    form
+
+	needsFresh bool
 }
 
 // form describes what a POST takes, beyond what routes without one do: nothing.
 type form struct {
 	texts []string // fields whose errors the handler shows beside them
-	page  string   // where the form of a writer's route stands
+	page  string   // where the form stands
 }
 
 // get is the route of a page.
@@ -93,14 +100,20 @@ func post(pattern string, who access, handle handler, texts ...string) route {
 	return route{method: http.MethodPost, pattern: pattern, access: who, handle: handle, form: form{texts: texts}}
 }
 
-// on names the page where the form of a writer's route stands, to which its text comes back through a sign-in.
+// on names the page where a form stands, to which one comes back from a sign-in.
 func (r route) on(page string) route {
 	r.form.page = page
 	return r
 }
 
-// router puts the table behind what every request passes.
-func (s *Server) router() http.Handler {
+// fresh has the password asked for once more where that was some time ago.
+func (r route) fresh() route {
+	r.needsFresh = true
+	return r
+}
+
+// newRouter puts the table behind what every request passes.
+func (s *Server) newRouter() chi.Router {
 	r := chi.NewRouter()
 	r.Use(s.identify, s.logRequests, s.secureHeaders, s.recoverPanics, middleware.GetHead)
 	r.Get("/healthz", s.healthz)

@@ -136,6 +136,7 @@ func (s *Server) beginSession(r *http.Request, login models.Login) error {
 		lifetime = s.config.RememberLifetime
 	}
 	s.sessions.SetDeadline(ctx, s.db.Now().Add(lifetime).UTC())
+	s.refresh(r)
 	if text := keptText(r); text != "" {
 		s.sessions.Put(ctx, keptKey, text)
 	}
@@ -227,8 +228,7 @@ func (s *Server) finishSessions(w http.ResponseWriter, r *http.Request, f flash)
 
 // keepThroughLogin answers a text that was sent without a session with the sign-in form, which carries the text along.
 func (s *Server) keepThroughLogin(w http.ResponseWriter, r *http.Request, f form) error {
-	page := strings.ReplaceAll(f.page, "{id}", chi.URLParam(r, "id"))
-	next := ParseLocalPath(page).String()
+	next := formPage(r, f).String()
 	hidden := []views.NameValue{{Name: "next", Value: next}, {Name: keptPath, Value: next}}
 	values := typed(r, sortedKeys(r.PostForm)...)
 	for _, name := range sortedKeys(values) {
@@ -240,6 +240,11 @@ func (s *Server) keepThroughLogin(w http.ResponseWriter, r *http.Request, f form
 		Errors: models.FieldErrors{{Message: "Your session has ended. Sign in to go on."}},
 		Hidden: hidden,
 	})
+}
+
+// formPage is the page on which the form of a request stands.
+func formPage(r *http.Request, f form) LocalPath {
+	return ParseLocalPath(strings.ReplaceAll(f.page, "{id}", chi.URLParam(r, "id")))
 }
 
 // travelling are the hidden fields of a sign-in form on their way through another try.

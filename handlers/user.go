@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 
@@ -15,9 +16,17 @@ var registerFields = []string{"username", "email", "password", "password2"}
 var errClosed = problem{status: http.StatusForbidden, heading: "New accounts are not open here",
 	advice: "Ask the owner of this site."}
 
+// registration is how people come in now.
+func (s *Server) registration(r *http.Request) models.Registration {
+	return cmp.Or(visit(r).Site.Registration, s.config.Registration)
+}
+
+// signUp reports whether strangers may fill in the register form.
+func (s *Server) signUp(r *http.Request) bool { return s.registration(r) == models.RegistrationOpen }
+
 // registerPage shows the form for a new account.
 func (s *Server) registerPage(w http.ResponseWriter, r *http.Request) error {
-	if !s.config.SignUp {
+	if !s.signUp(r) {
 		return errClosed
 	}
 	f := views.Form{Hidden: []views.NameValue{{Name: "next", Value: ParseLocalPath(r.URL.Query().Get("next")).String()}}}
@@ -32,7 +41,7 @@ func (s *Server) showRegister(w http.ResponseWriter, r *http.Request, status int
 
 // register makes an account and leads to the sign-in.
 func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
-	if !s.config.SignUp {
+	if !s.signUp(r) {
 		return errClosed
 	}
 	next := ParseLocalPath(r.PostForm.Get("next"))

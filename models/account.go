@@ -243,6 +243,22 @@ func (db *DB) checkCurrent(ctx context.Context, own credentials, password string
 	return err
 }
 
+// ConfirmPassword checks the password of somebody who is signed in. It returns FieldErrors for the field password.
+func (db *DB) ConfirmPassword(ctx context.Context, userID int64, password string) (Login, error) {
+	var own credentials
+	if err := db.read.NewSelect().Model(&own).Where("id = ?", userID).Scan(ctx); err != nil {
+		return Login{}, notFound(err)
+	}
+	if password == "" {
+		return Login{}, FieldErrors{{"password", "Enter your password."}}
+	}
+	err := db.verify(ctx, own, password)
+	if errors.Is(err, ErrWrongPassword) {
+		return Login{}, FieldErrors{{"password", currentPasswordWrong}}
+	}
+	return Login{UserID: own.ID, Epoch: own.SessionEpoch}, err
+}
+
 // ChangePassword sets a new password after the current one was checked, and ends every session of the user: it returns
 // the epoch that the session which stays must carry. Or it returns FieldErrors for the fields current_password, password and password2.
 func (db *DB) ChangePassword(ctx context.Context, userID int64, current, password, password2 string) (epoch int64, err error) {
@@ -265,14 +281,21 @@ func (db *DB) ChangePassword(ctx context.Context, userID int64, current, passwor
 	return epoch, err
 }
 
-// setPassword stores a hash and moves the session epoch on, which ends all sessions made under the old one. It returns
+// setPassword stores a hash and moves the session epoch on, which ends all sessions made under the old one; the owner of
+// the account is told. It returns
 // ErrNotFound if the password of the account was changed since own was read.
 func (db *DB) setPassword(ctx context.Context, own credentials, password string) (epoch int64, err error) {
 	hash, err := db.Passwords.Hash(ctx, password)
 	if err != nil {
 		return 0, err
 	}
-	return storePassword(ctx, db.write, own, hash)
+	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if epoch, err = storePassword(ctx, tx, own, hash); err != nil {
+			return err
+		}
+		return db.note(ctx, tx, own.ID, PasswordChanged, "")
+	})
+	return epoch, err
 }
 
 // storePassword is setPassword for a hash, in whatever transaction.

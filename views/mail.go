@@ -36,19 +36,6 @@ func ResetMail(site, token, username string, lifetime time.Duration) Mail {
 	}
 }
 
-// PasswordChangedMail tells that a password was set anew, so that nobody can do so behind the owner's back.
-func PasswordChangedMail(site, username string) Mail {
-	return Mail{
-		Subject: "The password of @" + username + " was changed",
-		Lines: []string{
-			fmt.Sprintf("The password of @%s on Twite was set anew with a link for those who forgot theirs. Every session was signed out.", username),
-			"If it was not you, set another one at once, and a new password for your mailbox too.",
-		},
-		Link: site + "/password/forgot",
-		Site: site,
-	}
-}
-
 // lasting is a lifetime as people say it: in hours where these are whole, else in minutes, of which it is one at least.
 func lasting(d time.Duration) string {
 	n, unit := max(1, int(d.Minutes())), "minute"

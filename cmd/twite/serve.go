@@ -56,7 +56,7 @@ func serve(ctx context.Context, env environment, args []string) error {
 	defer background.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	background.Go(func() { purge(ctx, site.Store(), db, log) })
+	background.Go(func() { purge(ctx, site.Store(), db, config.Events, log) })
 	if config.Site.Mail {
 		w := &worker{db: db, smtp: config.SMTP, site: config.Site.BaseURL.String(), resets: config.Reset, log: log}
 		background.Go(func() { w.run(ctx) })
@@ -94,7 +94,7 @@ func serveUntilDone(ctx context.Context, listener net.Listener, site http.Handle
 }
 
 // purge tidies up now and then until ctx ends.
-func purge(ctx context.Context, store *models.SessionStore, db *models.DB, log *slog.Logger) {
+func purge(ctx context.Context, store *models.SessionStore, db *models.DB, events time.Duration, log *slog.Logger) {
 	ticker := time.NewTicker(purgeInterval)
 	defer ticker.Stop()
 	for {
@@ -105,6 +105,9 @@ func purge(ctx context.Context, store *models.SessionStore, db *models.DB, log *
 		}
 		if err := db.PurgeTokens(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("old tokens not removed", "error", err)
+		}
+		if err := db.PurgeEvents(ctx, events); err != nil && ctx.Err() == nil {
+			log.Warn("old security events not removed", "error", err)
 		}
 		select {
 		case <-ctx.Done():
