@@ -126,26 +126,26 @@ func (db *DB) Passkeys(ctx context.Context, userID int64) (list []Passkey, err e
 }
 
 // AddPasskey keeps the passkey that a browser made by the options of OfferPasskey. The text is its answer in JSON; without
-// a name, it is called after the browser. Every session of the account ends: it returns the epoch that the one which stays
+// a name, it is called after the browser. Every session of the account ends: it returns the login that the one which stays
 // must carry. Or it returns ErrPasskey, or FieldErrors for the field name and for the form as a whole.
-func (db *DB) AddPasskey(ctx context.Context, rp RelyingParty, login Login, name, text string) (epoch int64, err error) {
+func (db *DB) AddPasskey(ctx context.Context, rp RelyingParty, login Login, name, text string) (now Login, err error) {
 	name = cmp.Or(tidyName(name), Device(VisitFrom(ctx).UserAgent))
 	if err := checkPasskeyName(name); err != nil {
-		return 0, err
+		return Login{}, err
 	}
 	c, err := rp.readNew(text)
 	if err != nil {
-		return 0, err
+		return Login{}, err
 	}
 	if err := db.useChallenge(ctx, forNewPasskey, login.UserID, c.challenge); err != nil {
-		return 0, err
+		return Login{}, err
 	}
 	p := &Passkey{
 		UserID: login.UserID, CredentialID: c.RawID, Name: name, PublicKey: c.Response.PublicKey,
 		SignCount: int64(c.authenticator.signCount), BackedUp: c.authenticator.backedUp, CreatedAt: db.now(),
 	}
 	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if epoch, err = moveEpoch(ctx, tx, login); err != nil { // also has two that add one at once wait for each other
+		if now, err = moveEpoch(ctx, tx.NewUpdate().Where("session_epoch = ?", login.Epoch), login.UserID); err != nil { // also has two that add one at once wait for each other
 			return err
 		}
 		if n, err := tx.NewSelect().Model((*Passkey)(nil)).Where("user_id = ?", login.UserID).Count(ctx); err != nil {
@@ -159,9 +159,9 @@ func (db *DB) AddPasskey(ctx context.Context, rp RelyingParty, login Login, name
 		return db.note(ctx, tx, login.UserID, PasskeyAdded, name)
 	})
 	if violates(err, "passkeys", "credential_id") {
-		return 0, FieldErrors{{Message: "That passkey is registered already."}}
+		return Login{}, FieldErrors{{Message: "That passkey is registered already."}}
 	}
-	return epoch, err
+	return now, err
 }
 
 // tidyName is a name as it is kept: composed, without space around it.
@@ -180,6 +180,14 @@ func checkPasskeyName(name string) error {
 	return errs.err()
 }
 
+// moveEpoch carries out a change of what a user signs in with, and ends all sessions from before it. It returns
+// ErrNotFound where the conditions of the change are not met.
+func moveEpoch(ctx context.Context, change *bun.UpdateQuery, userID int64) (Login, error) {
+	var own credentials
+	err := change.Model(&own).Set("session_epoch = session_epoch + 1").Where("id = ?", userID).Returning("session_epoch").Scan(ctx)
+	return Login{UserID: userID, Epoch: own.SessionEpoch}, notFound(err)
+}
+
 // RenamePasskey gives one of the member's own passkeys another name, or returns FieldErrors for the field name, or
 // ErrNotFound if it is not theirs.
 func (db *DB) RenamePasskey(ctx context.Context, userID, id int64, name string) error {
@@ -190,11 +198,11 @@ func (db *DB) RenamePasskey(ctx context.Context, userID, id int64, name string) 
 	return oneRow(db.write.NewUpdate().Model((*Passkey)(nil)).Set("name = ?", name).Where("id = ? AND user_id = ?", id, userID).Exec(ctx))
 }
 
-// RemovePasskey removes one of the member's own passkeys, and ends every session of the account: it returns the epoch that
+// RemovePasskey removes one of the member's own passkeys, and ends every session of the account: it returns the login that
 // the one which stays must carry; ErrNotFound if the passkey is not theirs.
-func (db *DB) RemovePasskey(ctx context.Context, login Login, id int64) (epoch int64, err error) {
+func (db *DB) RemovePasskey(ctx context.Context, login Login, id int64) (now Login, err error) {
 	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if epoch, err = moveEpoch(ctx, tx, login); err != nil {
+		if now, err = moveEpoch(ctx, tx.NewUpdate().Where("session_epoch = ?", login.Epoch), login.UserID); err != nil {
 			return err
 		}
 		var gone Passkey
@@ -203,7 +211,7 @@ func (db *DB) RemovePasskey(ctx context.Context, login Login, id int64) (epoch i
 		}
 		return db.note(ctx, tx, login.UserID, PasskeyRemoved, gone.Name)
 	})
-	return epoch, err
+	return now, err
 }
 
 // PasskeyLogin checks the answer of a browser to the options of AskPasskey, in JSON. step is the sign-in of which it is the

@@ -481,9 +481,9 @@ func TestG1_OnlyOnesOwnPasskeysChange(t *testing.T) {
 	if err := db.RenamePasskey(t.Context(), alice.ID, id, "mine"); err != nil {
 		t.Error(err)
 	}
-	epoch, err := db.RemovePasskey(t.Context(), loginOf(t, db, alice.ID), id)
-	if err != nil || epoch != loginOf(t, db, alice.ID).Epoch || epoch != 2 {
-		t.Errorf("epoch %d, %v", epoch, err)
+	now, err := db.RemovePasskey(t.Context(), loginOf(t, db, alice.ID), id)
+	if err != nil || now != loginOf(t, db, alice.ID) || now.Epoch != 2 {
+		t.Errorf("%+v, %v", now, err)
 	}
 }
 
@@ -495,15 +495,16 @@ func TestSessionsEndWithEachChangeOfPasskeys(t *testing.T) {
 	a := modelstest.NewAuthenticator(t, site, modelstest.ES256)
 	signIn(t, db, store, "alice", "before")
 	options := must[*models.CreationOptions](t)(db.OfferPasskey(ctx, site, alice.ID))
-	epoch := must[int64](t)(db.AddPasskey(ctx, site, loginOf(t, db, alice.ID), "", a.Create(options)))
+	login := loginOf(t, db, alice.ID)
+	now := must[models.Login](t)(db.AddPasskey(ctx, site, login, "", a.Create(options)))
 	if find(t, store, "before") != nil {
 		t.Error("the session outlives a new passkey")
 	}
 	signIn(t, db, store, "alice", "between")
 	id := must[[]models.Passkey](t)(db.Passkeys(ctx, alice.ID))[0].ID
-	_, err := db.RemovePasskey(ctx, models.Login{UserID: alice.ID, Epoch: epoch - 1}, id)
+	_, err := db.RemovePasskey(ctx, login, id)
 	wantError(t, err, models.ErrNotFound) // a request of a session that has ended meanwhile
-	must[int64](t)(db.RemovePasskey(ctx, models.Login{UserID: alice.ID, Epoch: epoch}, id))
+	must[models.Login](t)(db.RemovePasskey(ctx, now, id))
 	if find(t, store, "between") != nil {
 		t.Error("the session outlives the removal of a passkey")
 	}
