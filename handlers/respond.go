@@ -117,6 +117,9 @@ const (
 	flashMailed
 	flashReset
 	flashFactor
+	flashPasskey
+	flashPasskeyNamed
+	flashPasskeyRemoved
 )
 
 // text is what a flash says; a number that none of ours has says nothing.
@@ -150,6 +153,12 @@ func (f flash) text() string {
 		return "Your new password is set, and every session is signed out. Sign in with it."
 	case flashFactor:
 		return "Your role on this site needs a second factor. Set one up here, then go on."
+	case flashPasskey:
+		return "Your passkey is added. Every other session is signed out."
+	case flashPasskeyNamed:
+		return "Your passkey has its new name."
+	case flashPasskeyRemoved:
+		return "That passkey is removed. Every other session is signed out."
 	}
 	return ""
 }
