@@ -37,6 +37,12 @@ func (p problem) because(cause error) problem {
 	return p
 }
 
+// after returns the problem with the time after which it is worth another try.
+func (p problem) after(wait time.Duration) problem {
+	p.retry = wait
+	return p
+}
+
 var (
 	errNoPage = problem{status: http.StatusNotFound, heading: "There is nothing here",
 		advice: "The address may be mistyped, or what stood here is gone."}
@@ -48,6 +54,8 @@ var (
 		advice: "Ask one of them if you need something here."}
 	errFactor = problem{status: http.StatusForbidden, heading: "Your role here needs a second factor first",
 		advice: "Set one up under Settings, Security, then do this again."}
+	errNoKeys = problem{status: http.StatusServiceUnavailable, heading: "Codes from an app cannot be checked right now",
+		advice: "Sign in with a recovery code, or tell the owner of this site: the log says what to do."}
 	errMediaType = problem{status: http.StatusUnsupportedMediaType, heading: "That form was sent in a way that Twite does not read",
 		advice: "Send it as application/x-www-form-urlencoded."}
 	errTooLarge = problem{status: http.StatusRequestEntityTooLarge, heading: "That is too much at once",

@@ -14,27 +14,6 @@ func (s *Server) relyingParty() models.RelyingParty {
 	return models.RelyingParty{ID: s.config.BaseURL.Hostname(), Origin: s.config.BaseURL.String()}
 }
 
-// securitySettings shows how the viewer proves who they are.
-func (s *Server) securitySettings(w http.ResponseWriter, r *http.Request) error {
-	return s.showPasskeys(w, r, http.StatusOK, views.Form{}, 0)
-}
-
-// showPasskeys shows the passkeys of the viewer. What is wrong in f is about the passkey renaming; 0: about a new one.
-func (s *Server) showPasskeys(w http.ResponseWriter, r *http.Request, status int, f views.Form, renaming int64) error {
-	list, err := s.passkeys(r)
-	if err != nil {
-		return err
-	}
-	list.Form, list.Renaming = f, renaming
-	p := s.formPage(w, r, "Security", f)
-	return s.showForm(w, r, status, p, views.SettingsSecurityPage(p, list), views.PasskeyList(p, list))
-}
-
-func (s *Server) passkeys(r *http.Request) (views.Passkeys, error) {
-	list, err := s.db.Passkeys(r.Context(), viewer(r).ID)
-	return views.Passkeys{List: list}, err
-}
-
 // offerPasskey answers what a browser needs to make a passkey. It changes nothing, so that it asks for no fresh sign-in:
 // keeping the passkey does.
 func (s *Server) offerPasskey(w http.ResponseWriter, r *http.Request) error {
@@ -47,14 +26,18 @@ func (s *Server) offerPasskey(w http.ResponseWriter, r *http.Request) error {
 
 // addPasskey keeps a passkey that the browser made, ends every other session, and gives this one a new token.
 func (s *Server) addPasskey(w http.ResponseWriter, r *http.Request) error {
-	login, err := s.db.AddPasskey(r.Context(), s.relyingParty(), ownLogin(r), r.PostForm.Get("name"), r.PostForm.Get("credential"))
-	f := views.Form{Values: typed(r, "name")}
-	if err := s.passkeyProblem(r, err); errors.As(err, &f.Errors) {
-		return s.showPasskeys(w, r, http.StatusUnprocessableEntity, f, 0)
-	} else if err != nil {
+	login, err := s.db.AddPasskey(r.Context(), s.relyingParty(), viewerLogin(r), r.PostForm.Get("name"), r.PostForm.Get("credential"))
+	err = s.passkeyProblem(r, err)
+	if errs := (models.FieldErrors)(nil); errors.As(err, &errs) {
+		return s.rejectPasskey(w, r, errs, 0)
+	}
+	if err != nil {
 		return err
 	}
-	return s.finishPasskeys(w, r, flashPasskey, login)
+	if err := s.renewSession(r, login); err != nil {
+		return err
+	}
+	return s.leave(w, r, flashPasskey, LocalPath{securityPath})
 }
 
 // renamePasskey gives one of the viewer's own passkeys another name.
@@ -64,14 +47,24 @@ func (s *Server) renamePasskey(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	err = s.db.RenamePasskey(r.Context(), viewer(r).ID, id, r.PostForm.Get("name"))
-	f := views.Form{Values: typed(r, "name")}
-	if errors.As(err, &f.Errors) {
-		return s.showPasskeys(w, r, http.StatusUnprocessableEntity, f, id)
+	if errs := (models.FieldErrors)(nil); errors.As(err, &errs) {
+		return s.rejectPasskey(w, r, errs, id)
 	}
 	if err != nil {
 		return err
 	}
-	return s.finishPasskeys(w, r, flashPasskeyNamed, ownLogin(r))
+	return s.leave(w, r, flashPasskeyNamed, LocalPath{securityPath})
+}
+
+// rejectPasskey shows what is wrong with the name of the passkey with that id, or with a new one (0).
+func (s *Server) rejectPasskey(w http.ResponseWriter, r *http.Request, errs models.FieldErrors, id int64) error {
+	v, err := s.security(r)
+	if err != nil {
+		return err
+	}
+	v.Passkeys.Form, v.Passkeys.Rejected = views.Form{Values: typed(r, "name"), Errors: errs}, id
+	p := s.formPage(w, r, "Security", v.Passkeys.Form)
+	return s.showForm(w, r, http.StatusUnprocessableEntity, p, views.SecurityPage(p, v), views.PasskeySection(p, v.Passkeys))
 }
 
 // removePasskey removes one of the viewer's own passkeys, ends every other session, and gives this one a new token.
@@ -80,78 +73,74 @@ func (s *Server) removePasskey(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	login, err := s.db.RemovePasskey(r.Context(), ownLogin(r), id)
+	login, err := s.db.RemovePasskey(r.Context(), viewerLogin(r), id)
 	if err != nil {
 		return err
 	}
-	return s.finishPasskeys(w, r, flashPasskeyRemoved, login)
-}
-
-func (s *Server) finishPasskeys(w http.ResponseWriter, r *http.Request, f flash, login models.Login) error {
-	if login != ownLogin(r) {
-		if err := s.renewSession(r, login); err != nil {
-			return err
-		}
-	}
-	if !partial(r) {
-		return s.leave(w, r, f, LocalPath{securityPath})
-	}
-	list, err := s.passkeys(r)
-	if err != nil {
+	if err := s.renewSession(r, login); err != nil {
 		return err
 	}
-	list.Changed = true
-	p := s.page(w, r, "Security")
-	return s.finish(w, r, f, LocalPath{securityPath}, views.PasskeyList(p, list), views.Title(p))
+	return s.leave(w, r, flashPasskeyRemoved, LocalPath{securityPath})
 }
 
-// ownLogin is the login that the session of this request stands for.
-func ownLogin(r *http.Request) models.Login {
-	return models.Login{UserID: viewer(r).ID, Epoch: visit(r).Epoch}
-}
-
-// askPasskey answers what a browser needs to sign in with a passkey.
+// askPasskey answers what a browser needs to sign in with a passkey: one of its owner where that is the second step, else
+// whichever there is.
 func (s *Server) askPasskey(w http.ResponseWriter, r *http.Request) error {
 	if wait := s.checks.take(clientKey(r)); wait > 0 {
-		refused := errTooOften
-		refused.retry = wait
-		return refused
+		return errTooOften.after(wait)
 	}
-	options, err := s.db.AskPasskey(r.Context(), s.relyingParty(), 0)
+	a, err := s.arriving(r)
+	if err != nil {
+		return err
+	}
+	options, err := s.db.AskPasskey(r.Context(), s.relyingParty(), a.login.UserID)
 	if err != nil {
 		return err
 	}
 	return sendJSON(w, options)
 }
 
-// passkeyLogin begins a session for the owner of a passkey, who needs no second step.
+// arriving is the arrival that a passkey completes: the one that waits for its second step, or one that begins here.
+func (s *Server) arriving(r *http.Request) (arrival, error) {
+	a, err := s.waiting(r)
+	if errors.Is(err, models.ErrNotFound) {
+		return arrival{remember: r.PostForm.Get("remember_me") != "", next: ParseLocalPath(r.PostForm.Get("next")), kept: keptText(r)}, nil
+	}
+	return a, err
+}
+
+// passkeyLogin lets the owner of a passkey in: it is a whole sign-in, and does for a second step too.
 func (s *Server) passkeyLogin(w http.ResponseWriter, r *http.Request) error {
-	login, err := s.authenticatePasskey(r)
+	a, err := s.arriving(r)
+	if err != nil {
+		return err
+	}
+	secondStep := a.login.UserID != 0
+	a.login, err = s.authenticatePasskey(r, a.login)
+	err = s.passkeyProblem(r, err)
 	f := views.Form{Values: typed(r, "username", "remember_me"), Hidden: travelling(r)}
 	if hasKept(r) {
 		f.Values["kept"] = "yes"
 	}
-	err = s.passkeyProblem(r, err)
-	if status := rejected(w, err, &f); status != 0 {
+	if status := rejected(w, err, &f); status != 0 && secondStep {
+		return s.showCode(w, r, status, f)
+	} else if status != 0 {
 		return s.showLogin(w, r, status, f)
 	}
 	if err != nil {
 		return err
 	}
-	if err := s.beginSession(r, login); err != nil {
-		return err
-	}
-	return s.redirect(w, r, ParseLocalPath(r.PostForm.Get("next")))
+	return s.arrive(w, r, a)
 }
 
-// authenticatePasskey is models.PasskeyLogin behind the limit on failed sign-ins of the address. Those of the account do
-// not count: a passkey cannot be guessed.
-func (s *Server) authenticatePasskey(r *http.Request) (models.Login, error) {
+// authenticatePasskey is models.PasskeyLogin behind the limit on failed sign-ins of the address. The account has none: a
+// passkey cannot be guessed.
+func (s *Server) authenticatePasskey(r *http.Request, step models.Login) (models.Login, error) {
 	address := clientKey(r)
 	if wait := s.signIns.address(address); wait > 0 {
 		return models.Login{}, waitError{wait}
 	}
-	login, err := s.db.PasskeyLogin(r.Context(), s.relyingParty(), models.Login{}, r.PostForm.Get("credential"))
+	login, err := s.db.PasskeyLogin(r.Context(), s.relyingParty(), step, r.PostForm.Get("credential"))
 	if err == nil {
 		s.signIns.succeeded(address, accountKey(login.UserID))
 	}
@@ -163,7 +152,7 @@ func (s *Server) passkeyProblem(r *http.Request, err error) error {
 	if !errors.Is(err, models.ErrPasskey) {
 		return err
 	}
-	s.log.InfoContext(r.Context(), "passkey refused", "id", requestID(r), "cause", err.Error())
+	s.log.InfoContext(r.Context(), "refused", "id", requestID(r), "cause", err.Error())
 	return models.FieldErrors{{Message: "That passkey does not fit, or waited too long. Try again, or choose another one."}}
 }
 

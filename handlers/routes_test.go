@@ -96,6 +96,8 @@ var rules = map[string]rule{
 	"POST /register/check": {fields: []string{"username", "x"}, ok: "200"},
 	"GET /login":           {ok: "200"},
 	"POST /login":          {fields: []string{"username", "x", "password", "y"}, ok: "422"},
+	"GET /login/code":      {ok: "303 /login"},
+	"POST /login/code":     {fields: []string{"code", "123456"}, ok: "303 /login"},
 	"GET /logout":          {ok: "200", stranger: "303 /login?next=%2F"}, // not to sign in only to be asked to sign out
 	"POST /logout":         {ok: "303 /login"},
 
@@ -112,16 +114,21 @@ var rules = map[string]rule{
 	"GET /name/suggestions": {ok: "200"},
 	"GET /actor/{id}":       {ok: "200"},
 
-	"GET /settings":                         {ok: "303 /settings/profile"},
-	"GET /settings/profile":                 {ok: "200"},
-	"POST /settings/profile":                {fields: []string{"bio", "x"}, ok: "303 /settings/profile"},
-	"GET /settings/account":                 {ok: "200"},
-	"POST /settings/account":                {ok: "422"},
-	"GET /settings/password":                {ok: "200"},
-	"POST /settings/password":               {ok: "422"},
-	"GET /settings/sessions":                {ok: "200"},
-	"POST /settings/sessions/{id}/revoke":   {ok: "303 /login", others: "404"},
-	"POST /settings/sessions/revoke-others": {ok: "303 /settings/sessions"},
+	"GET /settings":                          {ok: "303 /settings/profile"},
+	"GET /settings/profile":                  {ok: "200"},
+	"POST /settings/profile":                 {fields: []string{"bio", "x"}, ok: "303 /settings/profile"},
+	"GET /settings/account":                  {ok: "200"},
+	"POST /settings/account":                 {ok: "422"},
+	"GET /settings/password":                 {ok: "200"},
+	"POST /settings/password":                {ok: "422"},
+	"GET /settings/security":                 {ok: "200"},
+	"GET /settings/security/totp":            {ok: "200"},
+	"POST /settings/security/totp":           {fields: []string{"code", "no code"}, ok: "422"},
+	"POST /settings/security/totp/disable":   {ok: "303 /settings/security"},
+	"POST /settings/security/recovery-codes": {ok: "303 /settings/security"},
+	"GET /settings/sessions":                 {ok: "200"},
+	"POST /settings/sessions/{id}/revoke":    {ok: "303 /login", others: "404"},
+	"POST /settings/sessions/revoke-others":  {ok: "303 /settings/sessions"},
 }
 
 var roles = []string{"stranger", "member", "owner", "admin", "suspended"}

@@ -27,12 +27,14 @@ type Config struct {
 	SessionLifetime  time.Duration       // after which it ends however busy it is
 	RememberLifetime time.Duration       // after which a remembered session ends
 	SudoLifetime     time.Duration       // after which a sensitive change asks for the password again
+	StepLifetime     time.Duration       // after which the second step of a sign-in needs the first again
 	Limits           Limits
 }
 
 // Limits are how often things may be tried.
 type Limits struct {
 	SignIn   Limit // failed sign-ins by address and, separately, by account
+	Code     Limit // wrong codes of a second factor by account
 	Register Limit // registrations by address
 	Check    Limit // live checks of the register form by address
 	Post     Limit // posts and edits by member
@@ -51,6 +53,7 @@ type Server struct {
 	buffers  sync.Pool // of *buffer
 
 	signIns   *signInLimiter
+	codes     *limiter
 	registers *limiter
 	checks    *limiter
 	posts     *limiter
@@ -68,6 +71,7 @@ func New(config Config, db *models.DB, assets fs.FS, log *slog.Logger) (*Server,
 		config: config, db: db, assets: files, log: log,
 		store:     db.SessionStore(config.SessionIdle),
 		signIns:   newSignInLimiter(config.Limits.SignIn, db.Now),
+		codes:     newLimiter(config.Limits.Code, db.Now),
 		registers: newLimiter(config.Limits.Register, db.Now),
 		checks:    newLimiter(config.Limits.Check, db.Now),
 		posts:     newLimiter(config.Limits.Post, db.Now),

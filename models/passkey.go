@@ -180,14 +180,6 @@ func checkPasskeyName(name string) error {
 	return errs.err()
 }
 
-// moveEpoch carries out a change of what a user signs in with, and ends all sessions from before it. It returns
-// ErrNotFound where the conditions of the change are not met.
-func moveEpoch(ctx context.Context, change *bun.UpdateQuery, userID int64) (Login, error) {
-	var own credentials
-	err := change.Model(&own).Set("session_epoch = session_epoch + 1").Where("id = ?", userID).Returning("session_epoch").Scan(ctx)
-	return Login{UserID: userID, Epoch: own.SessionEpoch}, notFound(err)
-}
-
 // RenamePasskey gives one of the member's own passkeys another name, or returns FieldErrors for the field name, or
 // ErrNotFound if it is not theirs.
 func (db *DB) RenamePasskey(ctx context.Context, userID, id int64, name string) error {
@@ -208,6 +200,9 @@ func (db *DB) RemovePasskey(ctx context.Context, login Login, id int64) (now Log
 		var gone Passkey
 		if err := tx.NewDelete().Model(&gone).Where("id = ? AND user_id = ?", id, login.UserID).Returning("name").Scan(ctx); err != nil {
 			return notFound(err)
+		}
+		if err := endIdleCodes(ctx, tx, login.UserID); err != nil {
+			return err
 		}
 		return db.note(ctx, tx, login.UserID, PasskeyRemoved, gone.Name)
 	})

@@ -21,8 +21,8 @@ var site = models.RelyingParty{ID: "twite.test", Origin: "https://twite.test:844
 
 var algorithms = []string{modelstest.ES256, modelstest.EdDSA, modelstest.RS256}
 
-// loginOf is what a fresh session of that user holds.
-func loginOf(t testing.TB, db *models.DB, userID int64) models.Login {
+// freshLogin is what a fresh session of that user holds.
+func freshLogin(t testing.TB, db *models.DB, userID int64) models.Login {
 	t.Helper()
 	return models.Login{UserID: userID, Epoch: int64(count(t, db, "SELECT session_epoch FROM users WHERE id = ?", userID))}
 }
@@ -31,7 +31,7 @@ func loginOf(t testing.TB, db *models.DB, userID int64) models.Login {
 func addPasskey(t testing.TB, db *models.DB, a *modelstest.Authenticator, userID int64, name string, lies ...func(*modelstest.Said)) error {
 	t.Helper()
 	options := must[*models.CreationOptions](t)(db.OfferPasskey(t.Context(), site, userID))
-	_, err := db.AddPasskey(t.Context(), site, loginOf(t, db, userID), name, a.Create(options, lies...))
+	_, err := db.AddPasskey(t.Context(), site, freshLogin(t, db, userID), name, a.Create(options, lies...))
 	return err
 }
 
@@ -68,7 +68,7 @@ func TestPasskeysOfEveryAlgorithmSignIn(t *testing.T) {
 			for range 3 {
 				clock.pass(time.Hour)
 				login, err := db.PasskeyLogin(t.Context(), site, models.Login{}, a.Get(ask(t, db, 0)))
-				if err != nil || login != loginOf(t, db, alice.ID) {
+				if err != nil || login != freshLogin(t, db, alice.ID) {
 					t.Fatalf("%+v, %v", login, err)
 				}
 				list := must[[]models.Passkey](t)(db.Passkeys(t.Context(), alice.ID))
@@ -76,7 +76,7 @@ func TestPasskeysOfEveryAlgorithmSignIn(t *testing.T) {
 					t.Errorf("%+v", list)
 				}
 			}
-			step := loginOf(t, db, alice.ID)
+			step := freshLogin(t, db, alice.ID)
 			options := ask(t, db, alice.ID)
 			if len(options.Allow) != 1 {
 				t.Errorf("as the second step any of %d would do", len(options.Allow))
@@ -166,7 +166,7 @@ func TestF12_AChallengeIsGoodOnce(t *testing.T) {
 	clock := stopClock(servers...)
 	alice, alices := passkeyUser(t, here, "alice", modelstest.EdDSA)
 	bob, bobs := passkeyUser(t, here, "bob", modelstest.EdDSA)
-	step := loginOf(t, here, alice.ID)
+	step := freshLogin(t, here, alice.ID)
 	const why = "challenge used"
 
 	t.Run("replayed", func(t *testing.T) {
@@ -290,7 +290,7 @@ func TestF12_WhoMayNoLongerSignIn(t *testing.T) {
 			here, there := servers[0], servers[1]
 			alice, a := passkeyUser(t, here, "alice", modelstest.ES256)
 			_, bobs := passkeyUser(t, here, "bob", modelstest.ES256)
-			step := loginOf(t, here, alice.ID)
+			step := freshLogin(t, here, alice.ID)
 			first, second := a.Get(ask(t, here, 0)), a.Get(ask(t, here, alice.ID))
 			if err := end(t.Context(), there, alice.ID); err != nil {
 				t.Fatal(err)
@@ -307,13 +307,13 @@ func TestF12_WhoMayNoLongerSignIn(t *testing.T) {
 	t.Run("a first step from before the password changed", func(t *testing.T) {
 		db := modelstest.New(t)
 		alice, a := passkeyUser(t, db, "alice", modelstest.ES256)
-		step := loginOf(t, db, alice.ID)
+		step := freshLogin(t, db, alice.ID)
 		if err := db.SetPassword(t.Context(), "alice", "another secret"); err != nil {
 			t.Fatal(err)
 		}
 		_, err := db.PasskeyLogin(t.Context(), site, step, a.Get(ask(t, db, alice.ID)))
 		wantRefused(t, err, "no such passkey")
-		if _, err := db.PasskeyLogin(t.Context(), site, loginOf(t, db, alice.ID), a.Get(ask(t, db, alice.ID))); err != nil {
+		if _, err := db.PasskeyLogin(t.Context(), site, freshLogin(t, db, alice.ID), a.Get(ask(t, db, alice.ID))); err != nil {
 			t.Errorf("with the new one: %v", err)
 		}
 	})
@@ -391,7 +391,7 @@ func TestF12_LiesAboutANewPasskey(t *testing.T) {
 	}
 	for _, text := range []string{"", "{}", "null", "[]", `"x"`, `{"type":"public-key","rawId":"AA"}`, `{"type":"public-key","rawId":"A A="}`,
 		`{"type":"public-key","rawId":"AA","response":{"clientDataJSON":"e30"}}`, "\x00", "\xff"} {
-		_, err := db.AddPasskey(t.Context(), site, loginOf(t, db, alice.ID), "", text)
+		_, err := db.AddPasskey(t.Context(), site, freshLogin(t, db, alice.ID), "", text)
 		wantError(t, err, models.ErrPasskey)
 		_, err = db.PasskeyLogin(t.Context(), site, models.Login{}, text)
 		wantError(t, err, models.ErrPasskey)
@@ -412,7 +412,7 @@ func TestAuthenticatorDataCutAnywhere(t *testing.T) {
 	whole := modelstest.NewAuthenticator(t, site, modelstest.ES256).Create(offer)
 	cut := 0
 	for _, answer := range modelstest.CutAuthenticatorData(t, whole) {
-		_, err := db.AddPasskey(t.Context(), site, loginOf(t, db, alice.ID), "", answer)
+		_, err := db.AddPasskey(t.Context(), site, freshLogin(t, db, alice.ID), "", answer)
 		wantError(t, err, models.ErrPasskey)
 		cut++
 	}
@@ -424,7 +424,7 @@ func TestAuthenticatorDataCutAnywhere(t *testing.T) {
 	if cut < 100 {
 		t.Errorf("only %d cuts", cut)
 	}
-	if _, err := db.AddPasskey(t.Context(), site, loginOf(t, db, alice.ID), "", whole); err != nil {
+	if _, err := db.AddPasskey(t.Context(), site, freshLogin(t, db, alice.ID), "", whole); err != nil {
 		t.Errorf("the whole: %v", err)
 	}
 }
@@ -451,7 +451,7 @@ func TestPasskeyNames(t *testing.T) {
 	t.Run("from the browser", func(t *testing.T) {
 		ctx := models.WithVisit(t.Context(), &models.Visit{UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0"})
 		options := must[*models.CreationOptions](t)(db.OfferPasskey(ctx, site, bob.ID))
-		if _, err := db.AddPasskey(ctx, site, loginOf(t, db, bob.ID), " ", modelstest.NewAuthenticator(t, site, modelstest.ES256).Create(options)); err != nil {
+		if _, err := db.AddPasskey(ctx, site, freshLogin(t, db, bob.ID), " ", modelstest.NewAuthenticator(t, site, modelstest.ES256).Create(options)); err != nil {
 			t.Fatal(err)
 		}
 		if list := must[[]models.Passkey](t)(db.Passkeys(ctx, bob.ID)); list[0].Name != "Firefox on Linux" {
@@ -469,20 +469,20 @@ func TestG1_OnlyOnesOwnPasskeysChange(t *testing.T) {
 	before := dumpTable(t, db, "passkeys")
 	for _, id := range []int64{id, 0, -1, 1 << 40} {
 		wantError(t, db.RenamePasskey(t.Context(), bob.ID, id, "stolen"), models.ErrNotFound)
-		_, err := db.RemovePasskey(t.Context(), loginOf(t, db, bob.ID), id)
+		_, err := db.RemovePasskey(t.Context(), freshLogin(t, db, bob.ID), id)
 		wantError(t, err, models.ErrNotFound)
 	}
 	if !sameValues(dumpTable(t, db, "passkeys"), before) {
 		t.Error("something changed")
 	}
-	if epoch := loginOf(t, db, bob.ID).Epoch; epoch != 1 {
+	if epoch := freshLogin(t, db, bob.ID).Epoch; epoch != 1 {
 		t.Errorf("the epoch moved to %d for nothing", epoch)
 	}
 	if err := db.RenamePasskey(t.Context(), alice.ID, id, "mine"); err != nil {
 		t.Error(err)
 	}
-	now, err := db.RemovePasskey(t.Context(), loginOf(t, db, alice.ID), id)
-	if err != nil || now != loginOf(t, db, alice.ID) || now.Epoch != 2 {
+	now, err := db.RemovePasskey(t.Context(), freshLogin(t, db, alice.ID), id)
+	if err != nil || now != freshLogin(t, db, alice.ID) || now.Epoch != 2 {
 		t.Errorf("%+v, %v", now, err)
 	}
 }
@@ -495,7 +495,7 @@ func TestSessionsEndWithEachChangeOfPasskeys(t *testing.T) {
 	a := modelstest.NewAuthenticator(t, site, modelstest.ES256)
 	signIn(t, db, store, "alice", "before")
 	options := must[*models.CreationOptions](t)(db.OfferPasskey(ctx, site, alice.ID))
-	login := loginOf(t, db, alice.ID)
+	login := freshLogin(t, db, alice.ID)
 	now := must[models.Login](t)(db.AddPasskey(ctx, site, login, "", a.Create(options)))
 	if find(t, store, "before") != nil {
 		t.Error("the session outlives a new passkey")
@@ -537,7 +537,7 @@ func TestNobodyHasMoreThanTenPasskeys(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	login := loginOf(t, servers[0], alice.ID)
+	login := freshLogin(t, servers[0], alice.ID)
 	var answers []string
 	for range 8 {
 		options := must[*models.CreationOptions](t)(servers[0].OfferPasskey(t.Context(), site, alice.ID))

@@ -72,7 +72,7 @@ func settings(p Page, heading string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = plainPlace(p, "/settings/security", "Security").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = plainPlace(p, "/settings/sessions", "Sessions").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -80,7 +80,7 @@ func settings(p Page, heading string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = plainPlace(p, "/settings/sessions", "Sessions").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = plainPlace(p, securityPath, "Security").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -30,6 +30,7 @@ var samples = map[string]struct {
 	bad        []string
 }{
 	"database-url":      {one: "sqlite:one.db", other: "postgres://localhost/twite"}, // opening it is what shows a mistake
+	"key-file":          {one: "twite.key", other: "/etc/twite/keys"},                // reading it is what shows a mistake
 	"addr":              {":80", "[::1]:8443", []string{"localhost", "80", ":http", ":65536", ":-1"}},
 	"base-url":          {"https://twite.example", "http://twite.example:8000", []string{"twite.example", "ftp://twite.example", "https://", "https://twite.example/blog", "https://a@twite.example", "https://twite.example?q", "https://twite.example#top", "%"}},
 	"registration":      {one: "closed", other: "open", bad: []string{"Open", "no"}},
@@ -42,8 +43,10 @@ var samples = map[string]struct {
 	"session-lifetime":  {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
 	"remember-lifetime": {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
 	"limit-signin":      {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s", "-5/1m", "5/1m/1m", "five/1m"}},
+	"limit-code":        {"1/1s", "6/1h", []string{"5", "0/1m", "5/0s"}},
 	"limit-register":    {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
 	"sudo-lifetime":     {"1m", "2h", []string{"0", "soon"}},
+	"step-lifetime":     {"1m", "2h", []string{"0", "soon"}},
 	"event-lifetime":    {"1h", "2160h", []string{"0", "soon"}},
 	"limit-check":       {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
 	"limit-post":        {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
