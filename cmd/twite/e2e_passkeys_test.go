@@ -3,9 +3,12 @@ package main
 import (
 	"net"
 	"net/url"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/webauthn"
+	"golang.org/x/net/html"
 )
 
 // TestPasskeys is about what only a browser with an authenticator can do. On PostgreSQL it would do the same.
@@ -17,6 +20,7 @@ func TestPasskeys(t *testing.T) {
 		"two passkeys":      watchTwoPasskeys,
 		"offered by itself": watchPasskeyOffered,
 		"a removed passkey": watchRemovedPasskey,
+		"the second step":   watchPasskeyAfterPassword,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -79,7 +83,10 @@ func (k *keyring) touched(is bool) {
 	call(k.tab, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: k.id, Enabled: is})
 }
 
-const newPasskeyForm = "/settings/security/passkeys"
+const (
+	newPasskeyForm = "/settings/security/passkeys"
+	passkeyButton  = `document.querySelector("button[data-passkey]")`
+)
 
 func (d *tab) addPasskey(name string) {
 	d.t.Helper()
@@ -88,13 +95,20 @@ func (d *tab) addPasskey(name string) {
 	d.see(status("Your passkey is added."), says(name))
 }
 
+// passkeys are the names in the list of passkeys.
+func passkeys(names ...string) condition {
+	return condition{"passkeys " + strings.Join(names, ", "), func(p page) bool {
+		return slices.EqualFunc(all(p.byID("passkeys"), tag("b")), names, func(n *html.Node, name string) bool { return words(n) == name })
+	}}
+}
+
 // signInWith presses the button, and only then touches the authenticator: otherwise what the browser offers by itself would
 // be taken.
 func (d *tab) signInWith(k *keyring, next string) {
 	d.t.Helper()
 	k.touched(false)
 	d.open("/login?next=" + url.QueryEscape(next))
-	d.click(`document.querySelector("#login button[data-passkey]")`)
+	d.click(passkeyButton)
 	k.touched(true)
 }
 
@@ -110,11 +124,11 @@ func watchTwoPasskeys(d *tab) {
 	phone := newKeyring(d)
 	d.addPasskey("Pocket")
 	d.submit(newPasskeyForm, fields{"name": "Pocket again"})
-	d.see(status("This device holds a passkey for your account already."), silent("Pocket again"))
+	d.see(status("This device holds a passkey for your account already."), passkeys("Pocket"))
 	phone.takeOut()
 	stick := newKeyring(d)
 	d.addPasskey("Stick")
-	d.see(says("Pocket"), says("Stick"))
+	d.see(passkeys("Pocket", "Stick"))
 	d.signOut()
 
 	d.signInWith(stick, "/settings/security")
@@ -143,9 +157,23 @@ func watchRemovedPasskey(d *tab) {
 	d.addPasskey("Pocket")
 	phone.takeOut()
 	d.click(`document.querySelector("#passkeys li form button")`)
-	d.see(status("That passkey is removed."), silent("Pocket"))
+	d.see(status("That passkey is removed."), passkeys())
 	d.signOut()
 	phone.putIn()
 	d.open("/login")
 	d.see(rejected(), says("That passkey does not fit"))
+}
+
+// watchPasskeyAfterPassword: a password alone is no longer enough, and the passkey does for a code.
+func watchPasskeyAfterPassword(d *tab) {
+	d.arrive()
+	phone := newKeyring(d)
+	d.addPasskey("Pocket")
+	phone.touched(false)
+	d.signOut()
+	signInAs(d, "walker")
+	d.see(at("/login/code"), hasForm("/login/code"))
+	d.click(passkeyButton)
+	phone.touched(true)
+	d.see(at("/"), hasForm("/posts"), says("@walker"))
 }
