@@ -26,7 +26,7 @@ func (w *world) setUpApp(d driver) (key string, codes []string) {
 	}
 	d.submit(totpForm, fields{"code": modelstest.Code(w.t, key, time.Now())})
 	p = d.see(says("Your recovery codes"), condition{"focus on the codes", func(p page) bool {
-		return p.focus != nil && slices.Contains(all(p.focus, tag("ul")), p.byID("recovery-codes"))
+		return p.focus != nil && attr(p.focus, "id") == "new-codes"
 	}})
 	for _, row := range all(p.byID("recovery-codes"), tag("li")) {
 		codes = append(codes, words(row))
@@ -95,6 +95,7 @@ func tellLostFactors(w *world) {
 	d.open("/settings/profile")
 	d.see(at("/login?next=%2Fsettings%2Fprofile"))
 	signIn()
+	d.see(at("/login/code"))
 	d.submit("/login/code", fields{"code": codes[0]})
 	d.see(at("/settings/profile"))
 
