@@ -18,8 +18,8 @@ import (
 )
 
 // This file is the relying party of WebAuthn Level 3 (https://www.w3.org/TR/webauthn-3/), sections 7.1 and 7.2, without
-// attestation: nobody here cares who made an authenticator. The browser hands out the public key and the authenticator data on their own
-// (section 5.2.1.1), so that no CBOR needs to be read.
+// attestation: nobody here cares who made an authenticator. The browser hands out the public key and the authenticator
+// data on their own (section 5.2.1.1), so that no CBOR needs to be read.
 
 // ErrPasskey says that a passkey does not fit: what was sent proves nothing. Its text says why, for the log.
 var ErrPasskey = errors.New("the passkey does not fit")
@@ -140,10 +140,11 @@ type credential struct {
 }
 
 const (
-	challengeBytes   = 32
-	credentialIDMax  = 1023 // bytes, by the standard
-	clientDataCreate = "webauthn.create"
-	clientDataGet    = "webauthn.get"
+	challengeBytes    = 32
+	challengeLifetime = 5 * time.Minute
+	credentialIDMax   = 1023 // bytes, by the standard
+	clientDataCreate  = "webauthn.create"
+	clientDataGet     = "webauthn.get"
 )
 
 // read reads the answer of a browser, and refuses one that was not given to this site, or not by a person who proved to
@@ -303,5 +304,3 @@ func (c *credential) signedBy(der []byte) error {
 	}
 	return nil
 }
-
-const challengeLifetime = 5 * time.Minute

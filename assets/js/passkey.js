@@ -1,7 +1,8 @@
 // Passkeys: the browser makes or asks for one, and htmx posts what it answers with the form around the button.
 import { announce } from "./status.js"
 
-const known = Boolean(window.PublicKeyCredential?.parseRequestOptionsFromJSON)
+const named = !/^[\d.]+$|:/.test(location.hostname) // passkeys belong to names, not to addresses
+const known = named && Boolean(window.PublicKeyCredential?.parseRequestOptionsFromJSON)
 document.documentElement.toggleAttribute("data-passkeys", known)
 
 let asking // ends the question before, since a browser asks one at a time

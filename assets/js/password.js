@@ -26,11 +26,7 @@ document.addEventListener("click", ({ target }) => {
 
 // Browsers keep what was typed into text fields for completion, so a password leaves as a password.
 function hideBeforeSending({ target: form }) {
-  for (const button of buttons(form)) {
-    if (!shown.has(fieldOf(button))) continue
-    show(button, false)
-    announce("")
-  }
+  for (const button of buttons(form)) show(button, false)
 }
 document.addEventListener("submit", hideBeforeSending, { capture: true }) // before htmx sends
 

@@ -114,6 +114,9 @@ func purge(ctx context.Context, store *models.SessionStore, db *models.DB, event
 		if err := db.PurgeTokens(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("old tokens not removed", "error", err)
 		}
+		if err := db.PurgeChallenges(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("old challenges not removed", "error", err)
+		}
 		if err := db.PurgeEvents(ctx, events); err != nil && ctx.Err() == nil {
 			log.Warn("old security events not removed", "error", err)
 		}
