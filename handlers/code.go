@@ -17,6 +17,8 @@ const (
 	stepNext     = "step_next"
 )
 
+const codeTries = "code" // the kind of try that a code is
+
 var codePath = LocalPath{"/login/code"}
 
 // An arrival is somebody on their way in: who, and what they brought along.
@@ -125,21 +127,29 @@ func (s *Server) enterCode(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) checkCode(r *http.Request, login models.Login, code string) error {
 	account := accountKey(login.UserID)
 	if !models.IsRecoveryCode(code) {
-		if wait := s.codes.take(account); wait > 0 {
-			if err := s.db.NoteCodeRefused(r.Context(), login.UserID); err != nil {
-				return err
-			}
-			return waitError{wait}
+		if err := s.takeCode(r, login, account); err != nil {
+			return err
 		}
 	}
 	err := s.db.CheckCode(r.Context(), login, code)
 	switch {
 	case err == nil:
-		s.codes.clear(account)
+		s.logUnforgiven(r, s.db.Clear(r.Context(), codeTries, account))
 	case errors.Is(err, models.ErrWrongCode):
 		return models.FieldErrors{{Field: "code", Message: "Enter the code that your app shows now, or a recovery code: this one does not fit, or was used."}}
 	case errors.Is(err, models.ErrNoKeys):
 		return errNoKeys.because(err)
+	}
+	return err
+}
+
+// takeCode counts a code as wrong, until it turns out otherwise. The owner of an account hears of too many.
+func (s *Server) takeCode(r *http.Request, login models.Login, account string) error {
+	err := s.take(r.Context(), codeTries, account, s.config.Limits.Code)
+	if usedUp(err) {
+		if err := s.db.NoteCodeRefused(r.Context(), login.UserID); err != nil {
+			return err
+		}
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -86,8 +87,13 @@ func (s *Server) removePasskey(w http.ResponseWriter, r *http.Request) error {
 // askPasskey answers what a browser needs to sign in with a passkey: one of its owner where that is the second step, else
 // whichever there is.
 func (s *Server) askPasskey(w http.ResponseWriter, r *http.Request) error {
-	if wait := s.checks.take(clientKey(r)); wait > 0 {
-		return errTooOften.after(wait)
+	limits := s.config.Limits
+	err := s.takeOf(r.Context(), "passkey", clientKey(r), limits.Check, limits.CheckAll)
+	if used := new(waitError); errors.As(err, used) {
+		return errTooOften.after(used.wait)
+	}
+	if err != nil {
+		return err
 	}
 	a, err := s.arriving(r)
 	if err != nil {
@@ -137,13 +143,18 @@ func (s *Server) passkeyLogin(w http.ResponseWriter, r *http.Request) error {
 // passkey cannot be guessed.
 func (s *Server) authenticatePasskey(r *http.Request, step models.Login) (models.Login, error) {
 	address := clientKey(r)
-	if wait := s.signIns.address(address); wait > 0 {
-		return models.Login{}, waitError{wait}
+	try, err := s.addressTry(r.Context(), address)
+	if err != nil {
+		return models.Login{}, err
+	}
+	if err := s.takeAll(r.Context(), try); err != nil {
+		return models.Login{}, err
 	}
 	login, err := s.db.PasskeyLogin(r.Context(), s.relyingParty(), step, r.PostForm.Get("credential"))
-	if err == nil {
-		s.signIns.succeeded(address, accountKey(login.UserID))
+	if errors.Is(err, models.ErrPasskey) {
+		return login, cmp.Or(s.failSignIn(r.Context()), err)
 	}
+	s.forgiveAddress(r, address)
 	return login, err
 }
 

@@ -124,6 +124,7 @@ func TestC4_RefusedPasskeysCountForTheAddress(t *testing.T) {
 	guesser := srv.visitor()
 	for range 3 {
 		guesser.post("/login/passkey", form("credential", "{}")).wants(t, 422)
+		guesser.post("/login/passkey/options", nil).wants(t, 200)
 	}
 	answer := guesser.post("/login/passkey", guesser.shown(a)).wants(t, 429)
 	if answer.header.Get("Retry-After") == "" || guesser.signedIn() {

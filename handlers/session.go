@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -86,31 +87,26 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	return s.signIn(w, r, login, r.PostForm.Get("remember_me") != "", ParseLocalPath(r.PostForm.Get("next")))
 }
 
-// A waitError says that a limit is used up, and for how long.
-type waitError struct{ wait time.Duration }
-
-func (e waitError) Error() string { return tooMany(e.wait) }
-
 // authenticate is models.Authenticate behind the limits on failed sign-ins.
 func (s *Server) authenticate(r *http.Request, name, password string) (models.Login, error) {
-	address := clientKey(r)
-	if wait := s.signIns.address(address); wait > 0 {
-		return models.Login{}, waitError{wait}
-	}
 	id, err := s.db.AccountID(r.Context(), name)
 	if err != nil {
 		return models.Login{}, err
 	}
-	account := accountKey(id)
+	address, account := clientKey(r), accountKey(id)
 	if id == 0 {
-		account = "name " + strings.ToLower(name[:min(len(name), models.EmailMax)]) // what a limiter remembers stays short
+		account = "name " + strings.ToLower(name[:min(len(name), models.EmailMax)]) // names too long to exist count as one
 	}
-	if wait := s.signIns.account(account); wait > 0 {
-		return models.Login{}, waitError{wait}
+	if err := s.takeSignIn(r.Context(), address, account); err != nil {
+		return models.Login{}, err
 	}
 	login, err := s.db.Authenticate(r.Context(), name, password)
+	if errors.Is(err, models.ErrWrongPassword) {
+		return login, cmp.Or(s.failSignIn(r.Context()), err)
+	}
+	s.forgiveAddress(r, address)
 	if err == nil {
-		s.signIns.succeeded(address, account)
+		s.forgiveAccount(r, account)
 	}
 	return login, err
 }

@@ -25,7 +25,7 @@ const (
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 32 << 10
 	shutdownTimeout   = 15 * time.Second // for requests in flight
-	purgeInterval     = time.Hour
+	purgeInterval     = time.Minute
 )
 
 // serve runs the site until it is told to stop.
@@ -116,6 +116,9 @@ func purge(ctx context.Context, store *models.SessionStore, db *models.DB, event
 		}
 		if err := db.PurgeChallenges(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("old challenges not removed", "error", err)
+		}
+		if err := db.PurgeTries(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("old tries not removed", "error", err)
 		}
 		if err := db.PurgeEvents(ctx, events); err != nil && ctx.Err() == nil {
 			log.Warn("old security events not removed", "error", err)
