@@ -12,50 +12,6 @@ import (
 
 var registerFields = []string{"username", "email", "password", "password2"}
 
-var errClosed = problem{status: http.StatusForbidden, heading: "New accounts are not open here",
-	advice: "Ask the owner of this site."}
-
-// registerPage shows the form for a new account.
-func (s *Server) registerPage(w http.ResponseWriter, r *http.Request) error {
-	if !s.config.SignUp {
-		return errClosed
-	}
-	f := views.Form{Hidden: []views.NameValue{{Name: "next", Value: ParseLocalPath(r.URL.Query().Get("next")).String()}}}
-	return s.showRegister(w, r, http.StatusOK, f)
-}
-
-func (s *Server) showRegister(w http.ResponseWriter, r *http.Request, status int, f views.Form) error {
-	p := s.formPage(w, r, "Create an account", f)
-	p.Description = "Create an account on Twite, a microblog with 140 characters a post."
-	return s.showForm(w, r, status, p, views.RegisterPage(p, f), views.RegisterForm(p, f))
-}
-
-// register makes an account and leads to the sign-in.
-func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
-	if !s.config.SignUp {
-		return errClosed
-	}
-	next := ParseLocalPath(r.PostForm.Get("next"))
-	f := views.Form{Values: typed(r, registerFields...), Hidden: []views.NameValue{{Name: "next", Value: next.String()}}}
-	err := s.registerUser(r)
-	if status := rejected(w, err, &f); status != 0 {
-		return s.showRegister(w, r, status, f)
-	}
-	if err != nil {
-		return err
-	}
-	return s.leave(w, r, flashRegistered, loginWith(next))
-}
-
-// registerUser is models.Register behind the limit on registrations.
-func (s *Server) registerUser(r *http.Request) error {
-	if wait := s.registers.take(clientKey(r)); wait > 0 {
-		return waitError{wait}
-	}
-	_, err := s.db.Register(r.Context(), newUser(r))
-	return err
-}
-
 func newUser(r *http.Request) models.NewUser {
 	return models.NewUser{
 		Username: r.PostForm.Get("username"), Email: r.PostForm.Get("email"),

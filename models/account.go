@@ -23,8 +23,26 @@ func (n NewUser) validate(p *Passwords) (errs FieldErrors) {
 	return errs
 }
 
-// Register makes an account, or returns FieldErrors for the fields username, email, password, password2 and role.
+// Register makes an account, or returns FieldErrors for the fields username, email, password, password2 and role. Where it
+// is the owner's, the set-up link is good for nothing any more.
 func (db *DB) Register(ctx context.Context, n NewUser) (*User, error) {
+	account, err := db.newAccount(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if account.Role == Owner {
+			if err := endSetup(ctx, tx); err != nil {
+				return err
+			}
+		}
+		return addAccount(ctx, tx, account)
+	})
+	return &account.User, err
+}
+
+// newAccount is an account that could be added, with its password hashed; or FieldErrors.
+func (db *DB) newAccount(ctx context.Context, n NewUser) (*ImportUser, error) {
 	if n.Role == "" {
 		n.Role = Member
 	}
@@ -37,15 +55,16 @@ func (db *DB) Register(ctx context.Context, n NewUser) (*User, error) {
 		return nil, err
 	}
 	hash, err := db.Passwords.Hash(ctx, n.Password)
-	if err != nil {
-		return nil, err
-	}
-	user := &User{
+	return &ImportUser{PasswordHash: hash, User: User{
 		Username: n.Username, UsernameKey: key(n.Username), Email: n.Email, EmailKey: key(n.Email),
 		Role: n.Role, CreatedAt: db.now(),
-	}
-	_, err = db.write.NewInsert().Model(user).Value("password_hash", "?", hash).Exec(ctx)
-	return user, takenErrors(err)
+	}}, err
+}
+
+// addAccount is the one way in which somebody joins, whatever let them in.
+func addAccount(ctx context.Context, tx bun.Tx, account *ImportUser) error {
+	_, err := tx.NewInsert().Model(account).Exec(ctx)
+	return takenErrors(err)
 }
 
 // CheckNewUser returns what is wrong with the fields of a registration, names already taken included.

@@ -66,6 +66,9 @@ type User struct {
 	Role          Role
 	SuspendedAt   *time.Time
 	CreatedAt     time.Time
+	InvitedBy     *int64
+	AwaitingSince *time.Time // not let in yet: a moderator decides
+	Reason        string     // why they would like to join; kept until that is decided
 
 	Posts []Post `bun:"rel:has-many,join:id=user_id"`
 }

@@ -23,6 +23,16 @@ func postID(part string, post models.Post) string { return part + "-" + strconv.
 
 func resetPath(token string) string { return "/password/reset/" + url.PathEscape(token) }
 
+func setupPath(token string) string { return "/setup/" + url.PathEscape(token) }
+
+func invitationPath(list string, invitation models.Invitation, action string) string {
+	return list + "/" + strconv.FormatInt(invitation.ID, 10) + "/" + action
+}
+
+func requestPath(request models.Request, action string) string {
+	return "/admin/requests/" + strconv.FormatInt(request.ID, 10) + "/" + action
+}
+
 func actorPath(actor models.Actor) string { return "/actor/" + strconv.FormatInt(actor.ID, 10) }
 
 func sessionPath(session models.Session, action string) string {
