@@ -44,6 +44,10 @@ var (
 		advice: "Go back and use the buttons and links of the page."}
 	errForeignOrigin = problem{status: http.StatusForbidden, heading: "This came from another site",
 		advice: "For your safety it was not done. Open the page here and try again."}
+	errRole = problem{status: http.StatusForbidden, heading: "This is for the people who run this site",
+		advice: "Ask one of them if you need something here."}
+	errFactor = problem{status: http.StatusForbidden, heading: "Your role here needs a second factor first",
+		advice: "Set one up under Settings, Security, then do this again."}
 	errMediaType = problem{status: http.StatusUnsupportedMediaType, heading: "That form was sent in a way that Twite does not read",
 		advice: "Send it as application/x-www-form-urlencoded."}
 	errTooLarge = problem{status: http.StatusRequestEntityTooLarge, heading: "That is too much at once",

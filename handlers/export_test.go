@@ -8,22 +8,25 @@ import (
 )
 
 // A RouteEntry is one line of the table of routes.
-type RouteEntry struct{ Method, Pattern, Access string }
+type RouteEntry struct {
+	Method, Pattern, Access string
+	Fresh                   bool
+}
 
 // Table returns the table of routes.
 func (s *Server) Table() (entries []RouteEntry) {
 	for _, rt := range s.routes() {
-		entries = append(entries, RouteEntry{rt.method, rt.pattern, string(rt.access)})
+		entries = append(entries, RouteEntry{rt.method, rt.pattern, string(rt.access), rt.needsFresh})
 	}
 	return entries
 }
 
 // Router returns what the requests really pass.
-func (s *Server) Router() chi.Routes { return s.handler.(chi.Routes) }
+func (s *Server) Router() chi.Routes { return s.router }
 
 // Handle adds a route that behaves like one of the table which is open to anyone.
 func (s *Server) Handle(method, pattern string, handle func(http.ResponseWriter, *http.Request) error) {
-	s.handler.(chi.Router).Group(func(r chi.Router) {
+	s.router.Group(func(r chi.Router) {
 		r.Use(s.checkOrigin, s.loadSession)
 		r.Method(method, pattern, s.enter(route{method: method, pattern: pattern, access: anyone, handle: handle}))
 	})

@@ -6,11 +6,16 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/a-h/templ"
+
 	"twite/models"
 	"twite/views"
 )
 
 const invitationsPage = "/settings/invitations"
+
+var errInviting = problem{status: http.StatusForbidden, heading: "Members cannot invite others here",
+	advice: "Ask one of the people who run this site."}
 
 // newInvitation is an invitation as most are wanted: for one guest, within a week.
 func newInvitation() views.Form {
@@ -19,6 +24,9 @@ func newInvitation() views.Form {
 
 // invitationSettings shows the viewer's invitations, and who came.
 func (s *Server) invitationSettings(w http.ResponseWriter, r *http.Request) error {
+	if !mayInvite(r) {
+		return errInviting
+	}
 	return s.showInvitations(w, r, http.StatusOK, newInvitation())
 }
 
@@ -31,7 +39,7 @@ func (s *Server) showInvitations(w http.ResponseWriter, r *http.Request, status 
 	return s.showForm(w, r, status, p, views.SettingsInvitationsPage(p, f, v), views.InvitationForm(f))
 }
 
-// invitationsOf is what the viewer sees of their invitations, if they may invite.
+// invitationsOf is what the viewer sees of their invitations.
 func (s *Server) invitationsOf(r *http.Request) (v views.Invitations, err error) {
 	if v.List, err = s.db.Invitations(r.Context(), viewer(r).ID); err != nil {
 		return v, err
@@ -42,6 +50,9 @@ func (s *Server) invitationsOf(r *http.Request) (v views.Invitations, err error)
 
 // invite makes an invitation and shows its link, which nobody can see again: so it answers with the page itself.
 func (s *Server) invite(w http.ResponseWriter, r *http.Request) error {
+	if !mayInvite(r) {
+		return errInviting
+	}
 	f := views.Form{Values: typed(r, "note", "max_uses", "lifetime")}
 	token, err := s.db.Invite(r.Context(), viewer(r).ID, chosenInvitation(r))
 	if errors.As(err, &f.Errors) {
@@ -85,4 +96,38 @@ func (s *Server) revokeInvitation(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	return s.finish(w, r, flashTakenBack, LocalPath{invitationsPage}, views.InvitationList(s.page(w, r, "Invitations"), v))
+}
+
+// allInvitations lists everybody's.
+func (s *Server) allInvitations(w http.ResponseWriter, r *http.Request) error {
+	p, list, err := s.invitationList(w, r)
+	if err != nil {
+		return err
+	}
+	return s.render(w, r, http.StatusOK, views.AdminInvitationsPage(p, list), views.AdminInvitations(p, list))
+}
+
+func (s *Server) invitationList(w http.ResponseWriter, r *http.Request) (views.Page, []models.Invitation, error) {
+	list, err := s.db.AllInvitations(r.Context())
+	return s.page(w, r, "Invitations"), list, err
+}
+
+// revokeAnyInvitation takes back whosesoever invitation.
+func (s *Server) revokeAnyInvitation(w http.ResponseWriter, r *http.Request) error {
+	const list = "/admin/invitations"
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	if err := s.db.RevokeAnyInvitation(r.Context(), auditActor(r), id); err != nil {
+		return err
+	}
+	if !partial(r) {
+		return s.leave(w, r, flashTakenBack, LocalPath{list})
+	}
+	p, invitations, err := s.invitationList(w, r)
+	if err != nil {
+		return err
+	}
+	return s.finish(w, r, flashTakenBack, LocalPath{list}, views.AdminInvitations(p, invitations))
 }

@@ -1,8 +1,8 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
@@ -17,6 +17,23 @@ var (
 	errInvited = problem{status: http.StatusForbidden, heading: "You need an invitation to join",
 		advice: "Ask somebody who is here for one, and open its link."}
 )
+
+// registration is how people come in now.
+func (s *Server) registration(r *http.Request) models.Registration {
+	return cmp.Or(visit(r).Site.Registration, s.config.Registration)
+}
+
+// signUp reports whether strangers may fill in the register form.
+func (s *Server) signUp(r *http.Request) bool {
+	mode := s.registration(r)
+	return mode == models.RegistrationOpen || mode == models.RegistrationApproval
+}
+
+// mayInvite reports whether the viewer's role lets them invite others.
+func mayInvite(r *http.Request) bool {
+	v := viewer(r)
+	return v != nil && v.Role.AtLeast(visit(r).Site.Inviting)
+}
 
 // A joining is one way to join: the door, what opens it, and what is said inside.
 type joining struct {

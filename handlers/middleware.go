@@ -168,7 +168,12 @@ func (s *Server) loadSession(next http.Handler) http.Handler {
 			s.fail(w, r, err)
 			return
 		}
-		if err := s.store.Touch(ctx, models.VisitFrom(ctx)); err != nil {
+		visit := models.VisitFrom(ctx)
+		if visit.Site, err = s.db.Site(ctx); err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		if err := s.store.Touch(ctx, visit); err != nil {
 			s.log.WarnContext(ctx, "last visit not noted", "id", requestID(r), "error", err)
 		}
 		next.ServeHTTP(w, r.WithContext(ctx))
@@ -189,11 +194,62 @@ func (s *Server) enter(rt route) http.HandlerFunc {
 			return s.redirect(w, r, homePath)
 		case rt.access == writer && !signedIn:
 			return s.keepThroughLogin(w, r, rt.form)
-		case rt.access == member && !signedIn, rt.access == reader && !signedIn && !s.config.Public:
+		case !signedIn && (rt.access.role() != "" || rt.access == reader && !s.config.Public):
 			return s.redirect(w, r, loginPath(r))
 		}
-		return rt.handle(w, r)
+		return s.admit(w, r, rt)
 	})
+}
+
+// admit has a route done for whom it is for by their role, once they have proved enough of who they are.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, rt route) error {
+	role := rt.access.role()
+	if role == "" {
+		return rt.handle(w, r)
+	}
+	switch {
+	case !viewer(r).Role.AtLeast(role):
+		return errRole
+	case s.lacksFactor(r, rt):
+		return s.askForFactor(w, r, rt)
+	case rt.needsFresh && !s.fresh(r):
+		return s.askAgain(w, r, rt)
+	}
+	return rt.handle(w, r)
+}
+
+// role is the least that a route is for; "" where strangers may enter too.
+func (a access) role() models.Role {
+	switch a {
+	case member, writer:
+		return models.Member
+	case moderator:
+		return models.Moderator
+	case admin:
+		return models.Admin
+	}
+	return ""
+}
+
+// lacksFactor reports whether the viewer's role needs a second factor that they have not set up. The pages on which one
+// does so, and signing out, stay open.
+func (s *Server) lacksFactor(r *http.Request, rt route) bool {
+	least, v := visit(r).Site.SecondFactor, viewer(r)
+	return least != "" && v.Role.AtLeast(least) && !v.SecondFactor &&
+		rt.pattern != confirmPath && rt.pattern != "/logout" && !strings.HasPrefix(rt.pattern, securityPath)
+}
+
+// askForFactor leads to where a second factor is set up. What was being written stays where it is.
+func (s *Server) askForFactor(w http.ResponseWriter, r *http.Request, rt route) error {
+	if rt.method == http.MethodPost {
+		return errFactor
+	}
+	return s.leave(w, r, flashFactor, LocalPath{securityPath})
+}
+
+// contextWithRoute is the context of a request, as if the router had matched another route.
+func contextWithRoute(r *http.Request, match *chi.Context) context.Context {
+	return context.WithValue(r.Context(), chi.RouteCtxKey, match)
 }
 
 // viewer returns who is signed in, or nil.

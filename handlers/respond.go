@@ -30,8 +30,9 @@ func sourceField(r *http.Request) string {
 // takes the flash message out of its cookie.
 func (s *Server) page(w http.ResponseWriter, r *http.Request, title string) views.Page {
 	p := views.Page{
-		Title: title, Path: r.URL.Path, Viewer: viewer(r), Now: s.db.CurrentTime(), SignUp: s.config.SignUp,
-		Assets: s.assets.urls, NoIndex: !s.config.Public,
+		Title: title, Path: r.URL.Path, Viewer: viewer(r), Now: s.db.CurrentTime(), SignUp: s.signUp(r), About: visit(r).Site.About,
+		Inviting: mayInvite(r),
+		Assets:   s.assets.urls, NoIndex: !s.config.Public,
 	}
 	if r.Method == http.MethodGet && !partial(r) {
 		p.Flash = s.takeFlash(w, r)
@@ -116,6 +117,13 @@ const (
 	flashSessions
 	flashMailed
 	flashReset
+	flashFactor
+	flashRequested
+	flashOwner
+	flashInvited
+	flashTakenBack
+	flashApproved
+	flashRefused
 )
 
 // text is what a flash says; a number that none of ours has says nothing.
@@ -147,6 +155,20 @@ func (f flash) text() string {
 		return "If an account has that address, a link is on its way there."
 	case flashReset:
 		return "Your new password is set, and every session is signed out. Sign in with it."
+	case flashFactor:
+		return "Your role on this site needs a second factor. Set one up here, then go on."
+	case flashRequested:
+		return "Your request is sent. You can sign in as soon as a moderator has let you in."
+	case flashOwner:
+		return "You are the owner of this site now. Sign in to look around."
+	case flashInvited:
+		return "Your invitation is made. Copy its link below."
+	case flashTakenBack:
+		return "Nobody can join by that invitation any more."
+	case flashApproved:
+		return "They are let in."
+	case flashRefused:
+		return "The request is refused and removed."
 	}
 	return ""
 }

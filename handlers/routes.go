@@ -16,6 +16,9 @@ const (
 	guest  access = "guest"  // strangers; members are led home
 	member access = "member" // members; strangers are led to the sign-in
 	writer access = "writer" // members; a stranger's text is carried through the sign-in
+
+	moderator access = "moderator" // members with that role or a higher one
+	admin     access = "admin"     // the same
 )
 
 // routes is the site map: every page and form of Twite, and who may enter.
@@ -33,17 +36,25 @@ func (s *Server) routes() []route {
 		get("/@{username}", reader, s.showProfile),
 
 		// Accounts and sessions.
-		get("/register", guest, s.registerPage),
-		post("/register", guest, s.register, registerFields...),
+		get("/register", guest, s.joinPage(s.registering)),
+		post("/register", guest, s.join(s.registering), joinFields...),
 		post("/register/check", anyone, s.checkRegister, registerFields...),
 		get("/login", guest, s.loginPage),
 		post("/login", guest, s.login, "username", "password"),
 		get("/logout", member, s.logoutPage),
 		post("/logout", anyone, s.logout),
+		get(confirmPath, member, s.confirmPage),
+		post(confirmPath, member, s.confirm, "password"),
 		get("/password/forgot", anyone, s.forgotPage),
 		post("/password/forgot", anyone, s.forgot, "email"),
 		get("/password/reset/{token}", anyone, s.resetPage),
 		post("/password/reset/{token}", anyone, s.reset, "password", "password2"),
+
+		// Invitations, and the first account of a site.
+		get("/invite/{token}", guest, s.joinPage(s.invited)),
+		post("/invite/{token}", guest, s.join(s.invited), registerFields...),
+		get("/setup/{token}", guest, s.joinPage(s.settingUp)),
+		post("/setup/{token}", guest, s.join(s.settingUp), registerFields...),
 
 		// The favorite actor.
 		get("/name", anyone, s.namePage),
@@ -60,8 +71,18 @@ func (s *Server) routes() []route {
 		get("/settings/password", member, s.passwordSettings),
 		post("/settings/password", member, s.changePassword, "current_password", "password", "password2"),
 		get("/settings/sessions", member, s.sessionSettings),
-		post("/settings/sessions/{id}/revoke", member, s.revokeSession),
-		post("/settings/sessions/revoke-others", member, s.revokeOtherSessions),
+		post("/settings/sessions/{id}/revoke", member, s.revokeSession).on("/settings/sessions").fresh(),
+		post("/settings/sessions/revoke-others", member, s.revokeOtherSessions).on("/settings/sessions").fresh(),
+		get("/settings/invitations", member, s.invitationSettings),
+		post("/settings/invitations", member, s.invite, "note", "max_uses", "lifetime"),
+		post("/settings/invitations/{id}/revoke", member, s.revokeInvitation),
+
+		// What moderators and administrators see to.
+		get("/admin/requests", moderator, s.requests),
+		post("/admin/requests/{id}/approve", moderator, s.approveRequest),
+		post("/admin/requests/{id}/refuse", moderator, s.refuseRequest),
+		get("/admin/invitations", admin, s.allInvitations),
+		post("/admin/invitations/{id}/revoke", admin, s.revokeAnyInvitation),
 	}
 }
 
@@ -75,12 +96,14 @@ type route struct {
 	access  access
 	handle  handler
 	form    form
+
+	needsFresh bool
 }
 
 // form describes what a POST takes, beyond what routes without one do: nothing.
 type form struct {
 	texts []string // fields whose errors the handler shows beside them
-	page  string   // where the form of a writer's route stands
+	page  string   // where the form stands
 }
 
 // get is the route of a page.
@@ -93,14 +116,20 @@ func post(pattern string, who access, handle handler, texts ...string) route {
 	return route{method: http.MethodPost, pattern: pattern, access: who, handle: handle, form: form{texts: texts}}
 }
 
-// on names the page where the form of a writer's route stands, to which its text comes back through a sign-in.
+// on names the page where a form stands, to which one comes back from a sign-in.
 func (r route) on(page string) route {
 	r.form.page = page
 	return r
 }
 
-// router puts the table behind what every request passes.
-func (s *Server) router() http.Handler {
+// fresh has the password asked for once more where that was some time ago.
+func (r route) fresh() route {
+	r.needsFresh = true
+	return r
+}
+
+// newRouter puts the table behind what every request passes.
+func (s *Server) newRouter() chi.Router {
 	r := chi.NewRouter()
 	r.Use(s.identify, s.logRequests, s.secureHeaders, s.recoverPanics, middleware.GetHead)
 	r.Get("/healthz", s.healthz)

@@ -18,13 +18,17 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// TestRoutes holds what the router knows against testdata/routes.txt: METHOD PATH ACCESS. "unlisted" is what is in the
+// TestRoutes holds what the router knows against testdata/routes.txt: METHOD PATH ACCESS, and "fresh" where the password may be asked for again. "unlisted" is what is in the
 // router but not in the table.
 func TestRoutes(t *testing.T) {
 	srv := newServer(t)
 	access := make(map[string]string)
 	for _, entry := range srv.Table() {
-		access[entry.Method+" "+entry.Pattern] = entry.Access
+		who := entry.Access
+		if entry.Fresh {
+			who += " fresh"
+		}
+		access[entry.Method+" "+entry.Pattern] = who
 	}
 	var lines []string
 	err := chi.Walk(srv.Router(), func(method, path string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
@@ -94,6 +98,9 @@ var rules = map[string]rule{
 	"POST /login":          {fields: []string{"username", "x", "password", "y"}, ok: "422"},
 	"GET /logout":          {ok: "200", stranger: "303 /login?next=%2F"}, // not to sign in only to be asked to sign out
 	"POST /logout":         {ok: "303 /login"},
+
+	"GET /confirm":  {ok: "303 /"},
+	"POST /confirm": {ok: "422"},
 
 	"GET /password/forgot":         {ok: "200"},
 	"POST /password/forgot":        {fields: []string{"email", "x@example.com"}, ok: "303 /login"},

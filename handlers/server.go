@@ -11,20 +11,22 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2"
+	"github.com/go-chi/chi/v5"
 
 	"twite/models"
 )
 
 // Config is what an owner may set. Every field must be given.
 type Config struct {
-	BaseURL          *url.URL      // where the site is reached; https makes cookies Secure and adds HSTS
-	SignUp           bool          // strangers may register
-	Public           bool          // strangers may read
-	Mail             bool          // mail can be sent
-	TrustedProxies   []string      // CIDR prefixes of proxies whose X-Forwarded-For counts
-	SessionIdle      time.Duration // after which a session that is not remembered ends
-	SessionLifetime  time.Duration // after which it ends however busy it is
-	RememberLifetime time.Duration // after which a remembered session ends
+	BaseURL          *url.URL            // where the site is reached; https makes cookies Secure and adds HSTS
+	Public           bool                // strangers may read
+	Mail             bool                // mail can be sent
+	Registration     models.Registration // how people come in, unless the owner says otherwise on the admin pages
+	TrustedProxies   []string            // CIDR prefixes of proxies whose X-Forwarded-For counts
+	SessionIdle      time.Duration       // after which a session that is not remembered ends
+	SessionLifetime  time.Duration       // after which it ends however busy it is
+	RememberLifetime time.Duration       // after which a remembered session ends
+	SudoLifetime     time.Duration       // after which a sensitive change asks for the password again
 	Limits           Limits
 }
 
@@ -45,7 +47,7 @@ type Server struct {
 	sessions *scs.SessionManager
 	assets   *assetFiles
 	log      *slog.Logger
-	handler  http.Handler
+	router   chi.Router
 	buffers  sync.Pool // of *buffer
 
 	signIns   *signInLimiter
@@ -74,12 +76,12 @@ func New(config Config, db *models.DB, assets fs.FS, log *slog.Logger) (*Server,
 		mailsSent:  newLimiter(config.Limits.Mail, db.Now),
 	}
 	s.sessions = s.newSessionManager()
-	s.handler = s.router()
+	s.router = s.newRouter()
 	return s, nil
 }
 
 // ServeHTTP answers one request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.ServeHTTP(w, r) }
 
 // Store is where the sessions are kept, for the work that tidies them up.
 func (s *Server) Store() *models.SessionStore { return s.store }

@@ -71,8 +71,8 @@ func newNode(t testing.TB, databaseURL string, options ...option) *server {
 	s.db.WithHook(s.probe)
 	wide := handlers.Limit{N: 100_000, Per: time.Minute}
 	config := handlers.Config{
-		BaseURL: &url.URL{Scheme: "http", Host: "twite.test"}, SignUp: true, Public: true, Mail: true,
-		SessionIdle: 2 * time.Hour, SessionLifetime: 24 * time.Hour, RememberLifetime: 720 * time.Hour,
+		BaseURL: &url.URL{Scheme: "http", Host: "twite.test"}, Registration: models.RegistrationOpen, Public: true, Mail: true,
+		SessionIdle: 2 * time.Hour, SessionLifetime: 24 * time.Hour, RememberLifetime: 720 * time.Hour, SudoLifetime: 10 * time.Minute,
 		Limits: handlers.Limits{SignIn: wide, Register: wide, Check: wide, Post: wide, Mail: wide},
 	}
 	for _, set := range options {

@@ -74,8 +74,11 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 		f.Values["kept"] = "yes"
 	}
 	login, err := s.authenticate(r, name, password)
-	if errors.Is(err, models.ErrWrongPassword) {
+	switch {
+	case errors.Is(err, models.ErrWrongPassword):
 		err = models.FieldErrors{{Message: "Invalid username or password"}}
+	case errors.Is(err, models.ErrAwaiting):
+		err = models.FieldErrors{{Message: "Your request to join is not decided yet. Try again later."}}
 	}
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showLogin(w, r, status, f)
@@ -136,6 +139,7 @@ func (s *Server) beginSession(r *http.Request, login models.Login) error {
 		lifetime = s.config.RememberLifetime
 	}
 	s.sessions.SetDeadline(ctx, s.db.Now().Add(lifetime).UTC())
+	s.refresh(r)
 	if text := keptText(r); text != "" {
 		s.sessions.Put(ctx, keptKey, text)
 	}
@@ -227,8 +231,7 @@ func (s *Server) finishSessions(w http.ResponseWriter, r *http.Request, f flash)
 
 // keepThroughLogin answers a text that was sent without a session with the sign-in form, which carries the text along.
 func (s *Server) keepThroughLogin(w http.ResponseWriter, r *http.Request, f form) error {
-	page := strings.ReplaceAll(f.page, "{id}", chi.URLParam(r, "id"))
-	next := ParseLocalPath(page).String()
+	next := formPage(r, f).String()
 	hidden := []views.NameValue{{Name: "next", Value: next}, {Name: keptPath, Value: next}}
 	values := typed(r, sortedKeys(r.PostForm)...)
 	for _, name := range sortedKeys(values) {
@@ -240,6 +243,11 @@ func (s *Server) keepThroughLogin(w http.ResponseWriter, r *http.Request, f form
 		Errors: models.FieldErrors{{Message: "Your session has ended. Sign in to go on."}},
 		Hidden: hidden,
 	})
+}
+
+// formPage is the page on which the form of a request stands.
+func formPage(r *http.Request, f form) LocalPath {
+	return ParseLocalPath(strings.ReplaceAll(f.page, "{id}", chi.URLParam(r, "id")))
 }
 
 // travelling are the hidden fields of a sign-in form on their way through another try.

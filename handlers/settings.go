@@ -88,7 +88,7 @@ func (s *Server) showAccountForm(w http.ResponseWriter, r *http.Request, status 
 // updateAccount changes the viewer's name and address. It leads on to a page, since the menu shows the name.
 func (s *Server) updateAccount(w http.ResponseWriter, r *http.Request) error {
 	f := views.Form{Values: typed(r, "username", "email")}
-	err := s.withPassword(r, func() error {
+	err := s.withPassword(r, "current_password", func() error {
 		return s.db.UpdateAccount(r.Context(), viewer(r).ID, r.PostForm.Get("username"), r.PostForm.Get("email"), r.PostForm.Get("current_password"))
 	})
 	if status := rejected(w, err, &f); status != 0 {
@@ -115,7 +115,7 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request) error {
 	var f views.Form
 	var epoch int64
 	userID := viewer(r).ID
-	err := s.withPassword(r, func() (err error) {
+	err := s.withPassword(r, "current_password", func() (err error) {
 		epoch, err = s.db.ChangePassword(r.Context(), userID,
 			r.PostForm.Get("current_password"), r.PostForm.Get("password"), r.PostForm.Get("password2"))
 		return err
@@ -133,16 +133,20 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request) error {
 	return s.finish(w, r, flashPassword, LocalPath{"/settings/password"}, views.SettingsPasswordForm(p, views.Form{}), views.Title(p))
 }
 
-// withPassword runs a change that asks for the current password, behind the limit on failed sign-ins of the account.
-func (s *Server) withPassword(r *http.Request, change func() error) error {
+// withPassword runs what asks for the password in that field, behind the limit on failed sign-ins of the account. A right
+// one makes the sign-in fresh.
+func (s *Server) withPassword(r *http.Request, field string, change func() error) error {
 	account := accountKey(viewer(r).ID)
 	if wait := s.signIns.account(account); wait > 0 {
 		return waitError{wait}
 	}
 	err := change()
 	var errs models.FieldErrors
-	if !errors.As(err, &errs) || errs.Get("current_password") == "" {
+	if !errors.As(err, &errs) || errs.Get(field) == "" {
 		s.signIns.accounts.clear(account)
+	}
+	if err == nil {
+		s.refresh(r)
 	}
 	return err
 }

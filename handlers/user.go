@@ -12,6 +12,9 @@ import (
 
 var registerFields = []string{"username", "email", "password", "password2"}
 
+// joinFields are those of a form with which one asks to be let in.
+var joinFields = append(slices.Clone(registerFields), "reason")
+
 func newUser(r *http.Request) models.NewUser {
 	return models.NewUser{
 		Username: r.PostForm.Get("username"), Email: r.PostForm.Get("email"),

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"twite/handlers"
+	"twite/models"
 )
 
 // newAccount is a registration that is right but for the fields given.
@@ -159,7 +160,7 @@ func TestRegisterCheck(t *testing.T) {
 }
 
 func TestClosedSiteTakesNoRegistrations(t *testing.T) {
-	srv := newServer(t, func(c *handlers.Config) { c.SignUp = false })
+	srv := newServer(t, func(c *handlers.Config) { c.Registration = models.RegistrationClosed })
 	c := srv.visitor()
 	c.get("/register").wants(t, 403).shows(t, "h1", "New accounts are not open here")
 	c.post("/register", newAccount("alice")).wants(t, 403)

@@ -36,13 +36,13 @@ func (db *DB) Register(ctx context.Context, n NewUser) (*User, error) {
 				return err
 			}
 		}
-		return addAccount(ctx, tx, account)
+		return db.addAccount(ctx, tx, account)
 	})
 	return &account.User, err
 }
 
-// newAccount is an account that could be added, with its password hashed; or FieldErrors.
-func (db *DB) newAccount(ctx context.Context, n NewUser) (*ImportUser, error) {
+// newAccount is an account that could be added, with its password hashed; or FieldErrors, further ones among them.
+func (db *DB) newAccount(ctx context.Context, n NewUser, further ...FieldError) (*ImportUser, error) {
 	if n.Role == "" {
 		n.Role = Member
 	}
@@ -51,6 +51,7 @@ func (db *DB) newAccount(ctx context.Context, n NewUser) (*ImportUser, error) {
 		return nil, err
 	}
 	errs.add("role", ValidateRole(n.Role))
+	errs = append(errs, further...)
 	if err := errs.err(); err != nil {
 		return nil, err
 	}
@@ -62,7 +63,7 @@ func (db *DB) newAccount(ctx context.Context, n NewUser) (*ImportUser, error) {
 }
 
 // addAccount is the one way in which somebody joins, whatever let them in.
-func addAccount(ctx context.Context, tx bun.Tx, account *ImportUser) error {
+func (db *DB) addAccount(ctx context.Context, tx bun.Tx, account *ImportUser) error {
 	_, err := tx.NewInsert().Model(account).Exec(ctx)
 	return takenErrors(err)
 }
@@ -150,6 +151,8 @@ type credentials struct {
 	PasswordHash string
 	SessionEpoch int64
 	SuspendedAt  *time.Time
+
+	AwaitingSince *time.Time
 }
 
 // A Login is a successful check of a password: whose, and the epoch that a session made from it must carry.
@@ -177,7 +180,8 @@ func (db *DB) credentials(ctx context.Context, login string) (c credentials, err
 }
 
 // Authenticate checks a password. login is a username or an email address in any case. Each way to fail, unknown and
-// suspended accounts included, costs one hash and gives ErrWrongPassword.
+// suspended accounts included, costs one hash and gives ErrWrongPassword. Whoever has the right password of an account
+// that waits to be let in learns that, as ErrAwaiting.
 func (db *DB) Authenticate(ctx context.Context, login, password string) (Login, error) {
 	c, err := db.credentials(ctx, login)
 	if err != nil {
@@ -188,6 +192,9 @@ func (db *DB) Authenticate(ctx context.Context, login, password string) (Login, 
 	}
 	if err := db.verify(ctx, c, password); err != nil {
 		return Login{}, err
+	}
+	if c.AwaitingSince != nil {
+		return Login{}, ErrAwaiting
 	}
 	return Login{UserID: c.ID, Epoch: c.SessionEpoch}, nil
 }
@@ -262,6 +269,22 @@ func (db *DB) checkCurrent(ctx context.Context, own credentials, password string
 	return err
 }
 
+// ConfirmPassword checks the password of somebody who is signed in. It returns FieldErrors for the field password.
+func (db *DB) ConfirmPassword(ctx context.Context, userID int64, password string) (Login, error) {
+	var own credentials
+	if err := db.read.NewSelect().Model(&own).Where("id = ?", userID).Scan(ctx); err != nil {
+		return Login{}, notFound(err)
+	}
+	if password == "" {
+		return Login{}, FieldErrors{{"password", "Enter your password."}}
+	}
+	err := db.verify(ctx, own, password)
+	if errors.Is(err, ErrWrongPassword) {
+		return Login{}, FieldErrors{{"password", currentPasswordWrong}}
+	}
+	return Login{UserID: own.ID, Epoch: own.SessionEpoch}, err
+}
+
 // ChangePassword sets a new password after the current one was checked, and ends every session of the user: it returns
 // the epoch that the session which stays must carry. Or it returns FieldErrors for the fields current_password, password and password2.
 func (db *DB) ChangePassword(ctx context.Context, userID int64, current, password, password2 string) (epoch int64, err error) {
@@ -284,14 +307,21 @@ func (db *DB) ChangePassword(ctx context.Context, userID int64, current, passwor
 	return epoch, err
 }
 
-// setPassword stores a hash and moves the session epoch on, which ends all sessions made under the old one. It returns
+// setPassword stores a hash and moves the session epoch on, which ends all sessions made under the old one; the owner of
+// the account is told. It returns
 // ErrNotFound if the password of the account was changed since own was read.
 func (db *DB) setPassword(ctx context.Context, own credentials, password string) (epoch int64, err error) {
 	hash, err := db.Passwords.Hash(ctx, password)
 	if err != nil {
 		return 0, err
 	}
-	return storePassword(ctx, db.write, own, hash)
+	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if epoch, err = storePassword(ctx, tx, own, hash); err != nil {
+			return err
+		}
+		return db.note(ctx, tx, own.ID, PasswordChanged, "")
+	})
+	return epoch, err
 }
 
 // storePassword is setPassword for a hash, in whatever transaction.

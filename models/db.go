@@ -39,6 +39,8 @@ type DB struct {
 	Passwords *Passwords
 	// Now is the clock, replaced in tests.
 	Now func() time.Time
+
+	site siteCache
 }
 
 // Open opens the database that rawURL names, sqlite:PATH or postgres://…, and checks that it answers. A SQLite file

@@ -19,6 +19,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrWrongPassword says that a name and password do not fit, or that the account may not sign in.
 	ErrWrongPassword = errors.New("wrong username or password")
+	// ErrAwaiting says that a name and password fit, but that nobody has let the account in yet.
+	ErrAwaiting = errors.New("the request to join is not decided yet")
 	// ErrBusy says that too many password hashes wait already; the caller may try again in a second.
 	ErrBusy = errors.New("too many passwords are being checked")
 )

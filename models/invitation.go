@@ -21,9 +21,12 @@ const (
 )
 
 const (
-	invitationsListed = 200            // the newest, on a page
+	invitationsListed = 200                 // the newest, on a page
 	invitationsKept   = 30 * 24 * time.Hour // after their end
 )
+
+// AuditRevokeInvitation is what the audit log calls it when somebody takes back another's invitation.
+const AuditRevokeInvitation = "revoke invitation"
 
 // An Invitation lets a few people join, at the word of one who is here. Only the SHA-256 of its token is stored.
 type Invitation struct {
@@ -125,7 +128,7 @@ func (db *DB) AcceptInvitation(ctx context.Context, text string, n NewUser) (*Us
 		if err != nil {
 			return notFound(err)
 		}
-		return addAccount(ctx, tx, account)
+		return db.addAccount(ctx, tx, account)
 	})
 	return &account.User, err
 }
@@ -146,6 +149,29 @@ func (db *DB) Guests(ctx context.Context, userID int64) (guests []Author, err er
 func (db *DB) RevokeInvitation(ctx context.Context, userID, id int64) error {
 	return oneRow(db.write.NewUpdate().Model((*Invitation)(nil)).Set("revoked_at = ?", db.now()).
 		Where("id = ? AND user_id = ? AND revoked_at IS NULL", id, userID).Exec(ctx))
+}
+
+// AllInvitations lists everybody's invitations, the newest first.
+func (db *DB) AllInvitations(ctx context.Context) (invitations []Invitation, err error) {
+	err = db.read.NewSelect().Model(&invitations).Relation("Inviter").Order("i.id DESC").Limit(invitationsListed).Scan(ctx)
+	return invitations, err
+}
+
+// RevokeAnyInvitation takes back an invitation of whomever; ErrNotFound without one that was not taken back before.
+func (db *DB) RevokeAnyInvitation(ctx context.Context, actor AuditActor, id int64) error {
+	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		var inviter User
+		err := tx.NewSelect().Model(&inviter).Column("u.id", "u.username").
+			Where("u.id = (SELECT i.user_id FROM invitations AS i WHERE i.id = ?)", id).Scan(ctx)
+		if err != nil {
+			return notFound(err)
+		}
+		revoked := tx.NewUpdate().Model((*Invitation)(nil)).Set("revoked_at = ?", db.now()).Where("id = ? AND revoked_at IS NULL", id)
+		if err := oneRow(revoked.Exec(ctx)); err != nil {
+			return err
+		}
+		return db.audit(ctx, tx, actor, AuditRevokeInvitation, inviter.ID, inviter.Username, "")
+	})
 }
 
 // PurgeInvitations removes the rows of invitations that ended long ago.

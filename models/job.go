@@ -12,11 +12,21 @@ import (
 // JobKind is what a job does.
 type JobKind string
 
-// The mails. Their payload is the address that they are for.
 const (
-	MailReset           JobKind = "mail.reset"
-	MailPasswordChanged JobKind = "mail.password_changed"
+	MailReset  JobKind = "mail.reset"  // a link for a new password, to the address To
+	MailNotice JobKind = "mail.notice" // word of the security event EventID, to its owner
+
+	MailRequest  JobKind = "mail.request"  // word of the request UserID, to the address To of a moderator
+	MailApproved JobKind = "mail.approved" // word to UserID that they are let in
+	MailRefused  JobKind = "mail.refused"  // word to the address To that they are not
 )
+
+// A Payload is what a job is about, as far as its kind needs it. It never holds a secret.
+type Payload struct {
+	To      string `json:"to,omitempty"`    // an address
+	UserID  int64  `json:"user,omitempty"`  // an account
+	EventID int64  `json:"event,omitempty"` // a security event
+}
 
 const (
 	jobAttempts = 8                // then a job has failed for good
@@ -26,13 +36,13 @@ const (
 )
 
 // A Job is work that outlives the request which caused it. It is enqueued in that request's transaction, and done at
-// least once. No payload holds a secret: what a mail must keep from others is made when the mail is.
+// least once. What a mail must keep from others is made when the mail is.
 type Job struct {
 	bun.BaseModel `bun:"table:jobs,alias:j"`
 
 	ID        int64 `bun:",pk,autoincrement"`
 	Kind      JobKind
-	Payload   string
+	Payload   Payload `bun:",type:text"`
 	Attempts  int64
 	RunAt     time.Time
 	LeasedTo  *time.Time
@@ -41,7 +51,7 @@ type Job struct {
 	CreatedAt time.Time
 }
 
-func (db *DB) enqueue(ctx context.Context, tx bun.Tx, kind JobKind, payload string) error {
+func (db *DB) enqueue(ctx context.Context, tx bun.IDB, kind JobKind, payload Payload) error {
 	now := db.now()
 	_, err := tx.NewInsert().Model(&Job{Kind: kind, Payload: payload, RunAt: now, CreatedAt: now}).Returning("NULL").Exec(ctx)
 	return err

@@ -70,8 +70,8 @@ func TestF1_ARequestLeavesTheSameForEveryAddress(t *testing.T) {
 	}
 	first := list[0]
 	for i, job := range list {
-		if job.Payload != addresses[i] || queries[i] != queries[0] {
-			t.Errorf("%s: payload %q by %d queries, the first took %d", addresses[i], job.Payload, queries[i], queries[0])
+		if job.Payload.To != addresses[i] || queries[i] != queries[0] {
+			t.Errorf("%s: payload %v by %d queries, the first took %d", addresses[i], job.Payload, queries[i], queries[0])
 		}
 		job.ID, job.Payload = first.ID, first.Payload
 		if fmt.Sprintf("%+v", job) != fmt.Sprintf("%+v", first) {
@@ -105,7 +105,7 @@ func TestJobsAreDoneInTheirOrderAndOnce(t *testing.T) {
 	}
 	for _, address := range addresses {
 		job := claim(t, db)
-		if job.Kind != models.MailReset || job.Payload != address || job.Attempts != 1 {
+		if job.Kind != models.MailReset || job.Payload.To != address || job.Attempts != 1 {
 			t.Errorf("claimed %+v, want the one for %s", job, address)
 		}
 		if err := db.FinishJob(t.Context(), job); err != nil {
@@ -209,7 +209,7 @@ func TestAFailedJobHoldsUpNoOther(t *testing.T) {
 	clock.pass(time.Second)
 	request(t, db, "second@example.com")
 	must[bool](t)(db.PostponeJob(t.Context(), claim(t, db), errors.New("fault")))
-	if job := claim(t, db); job.Payload != "second@example.com" {
+	if job := claim(t, db); job.Payload.To != "second@example.com" {
 		t.Errorf("claimed %+v, want the second", job)
 	}
 }

@@ -34,7 +34,7 @@ tries: expires_at id try_key
 users: awaiting_since? bio created_at delete_at? display_name email email_confirmed_at? email_key favorite_actor? id invited_by? password_hash reason role session_epoch suspended_at? totp_secret? totp_step username username_key website
 `
 
-const wantIndexes = `jobs_due posts_user sessions_expiry sessions_user tokens_expiry tokens_user users_favorite_actor`
+const wantIndexes = `challenges_expiry exports_user invitations_user jobs_due passkeys_user posts_user recovery_codes_user security_events_created security_events_user sessions_expiry sessions_user tokens_browser tokens_expiry tokens_user tries_expiry tries_live users_awaiting users_delete_at users_favorite_actor users_invited_by`
 
 // columns lists the tables with their columns, in the form of wantColumns.
 func columns(t testing.TB, db *models.DB) string {
@@ -114,7 +114,8 @@ func TestTheSchemaIsTheSameOnBothDatabases(t *testing.T) {
 	if got := indexes(t, db); got != wantIndexes {
 		t.Errorf("indexes %s, want %s", got, wantIndexes)
 	}
-	for _, model := range []any{new(models.User), new(models.Profile), new(models.Author), new(models.Post), new(models.Session), new(models.Actor), new(models.Job)} {
+	for _, model := range []any{new(models.User), new(models.Profile), new(models.Author), new(models.Post), new(models.Session), new(models.Actor), new(models.Job),
+		new(models.SecurityEvent), new(models.AuditEntry), new(models.Site)} {
 		if err := models.Writer(db).NewSelect().Model(model).Limit(1).Scan(t.Context()); err != nil && !errors.Is(err, sql.ErrNoRows) {
 			t.Errorf("%T does not fit its table: %v", model, err)
 		}

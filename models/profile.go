@@ -37,20 +37,14 @@ func (db *DB) FindUser(ctx context.Context, id int64) (*User, error) {
 	return user, notFound(err)
 }
 
-// FindUserByEmail returns the user with that address, in any case; ErrNotFound without one.
-func (db *DB) FindUserByEmail(ctx context.Context, email string) (*User, error) {
-	user := new(User)
-	err := db.read.NewSelect().Model(user).Where("email_key = ?", key(email)).Scan(ctx)
-	return user, notFound(err)
-}
-
-// FindProfile returns the public side of the user of that name in any case; ErrNotFound without one.
+// FindProfile returns the public side of the user of that name in any case; ErrNotFound without one, or when nobody has let
+// them in yet.
 func (db *DB) FindProfile(ctx context.Context, username string) (*Profile, error) {
 	if !plausibleName(username) {
 		return nil, ErrNotFound
 	}
 	profile := new(Profile)
-	err := db.read.NewSelect().Model(profile).Relation("Actor").Where("profile.username_key = ?", key(username)).Scan(ctx)
+	err := db.read.NewSelect().Model(profile).Relation("Actor").Where("profile.username_key = ? AND profile.awaiting_since IS NULL", key(username)).Scan(ctx)
 	return profile, notFound(err)
 }
 

@@ -2,7 +2,6 @@ package models
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -13,7 +12,16 @@ import (
 // ReasonMax is how long a reason to join may be, in code points.
 const ReasonMax = 500
 
-const requestsListed = 100 // the oldest, on a page
+const (
+	requestsListed = 100 // the oldest, on a page
+	moderatorsTold = 20  // of a new request, by mail
+)
+
+// What the audit log calls the decisions.
+const (
+	AuditApprove = "approve"
+	AuditRefuse  = "refuse"
+)
 
 // A Request is an account that waits for a moderator to let it in. Its name and address are taken; nobody sees it, and
 // nobody can sign in to it.
@@ -28,9 +36,90 @@ type Request struct {
 	AwaitingSince    time.Time
 }
 
-// RequestAccount asks for an account: a moderator decides. It returns FieldErrors as Register does, and for the field reason.
+// RequestAccount asks for an account, which a moderator then decides on; they are told by mail. It returns FieldErrors as
+// Register does, and for the field reason.
 func (db *DB) RequestAccount(ctx context.Context, n NewUser, reason string) (*User, error) {
 	reason = strings.TrimSpace(norm.NFC.String(normalizeNewlines(reason)))
-	account, err := db.newAccount(ctx, n)
-	...
+	account, err := db.newAccount(ctx, n, validateReason(reason)...)
+	if err != nil {
+		return nil, err
+	}
+	account.Reason, account.AwaitingSince = reason, &account.CreatedAt
+	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if err := db.addAccount(ctx, tx, account); err != nil {
+			return err
+		}
+		return db.tellModerators(ctx, tx, account.ID)
+	})
+	return &account.User, err
+}
+
+// tellModerators has a mail about a request sent to each of those who may decide on it.
+func (db *DB) tellModerators(ctx context.Context, tx bun.Tx, userID int64) error {
+	var addresses []string
+	err := tx.NewSelect().Model((*User)(nil)).Column("email").Where("role <> ?", Member).
+		Where("suspended_at IS NULL AND delete_at IS NULL").Order("id").Limit(moderatorsTold).Scan(ctx, &addresses)
+	for _, address := range addresses {
+		if err == nil {
+			err = db.enqueue(ctx, tx, MailRequest, Payload{UserID: userID, To: address})
+		}
+	}
+	return err
+}
+
+func validateReason(reason string) (errs FieldErrors) {
+	if reason == "" {
+		errs.add("reason", "Say in a few words why you would like to join.")
+	}
+	errs.add("reason", validateText(reason, "reason", ReasonMax))
+	return errs
+}
+
+// waiting selects the accounts that nobody has decided on: the one definition of a request.
+const waiting = "awaiting_since IS NOT NULL"
+
+// Requests lists who waits to be let in, the longest waiting first.
+func (db *DB) Requests(ctx context.Context) (requests []Request, err error) {
+	err = db.read.NewSelect().Model(&requests).Where(waiting).Order("awaiting_since", "id").Limit(requestsListed).Scan(ctx)
+	return requests, err
+}
+
+// FindRequest returns one request; ErrNotFound when it was decided, or never made.
+func (db *DB) FindRequest(ctx context.Context, userID int64) (*Request, error) {
+	request := new(Request)
+	err := db.read.NewSelect().Model(request).Where(waiting).Where("id = ?", userID).Scan(ctx)
+	return request, notFound(err)
+}
+
+// Approve lets an account in that waits; it is told by mail. It returns ErrNotFound when somebody else was faster. The
+// reason has done its work then, and is forgotten.
+func (db *DB) Approve(ctx context.Context, actor AuditActor, userID int64) error {
+	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		var request Request
+		err := tx.NewUpdate().Model(&request).Set("awaiting_since = NULL, reason = ''").Where(waiting).Where("id = ?", userID).
+			Returning("id, username").Scan(ctx)
+		if err != nil {
+			return notFound(err)
+		}
+		if err := db.audit(ctx, tx, actor, AuditApprove, request.ID, request.Username, ""); err != nil {
+			return err
+		}
+		return db.enqueue(ctx, tx, MailApproved, Payload{UserID: request.ID})
+	})
+}
+
+// Refuse removes an account that waits; its address is told by mail, and its name is free again. It returns ErrNotFound
+// when somebody else was faster.
+func (db *DB) Refuse(ctx context.Context, actor AuditActor, userID int64) error {
+	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		var request Request
+		err := tx.NewDelete().Model(&request).Where(waiting).Where("id = ?", userID).Returning("id, username, email").Scan(ctx)
+		if err != nil {
+			return notFound(err)
+		}
+		if err := db.audit(ctx, tx, actor, AuditRefuse, request.ID, request.Username, ""); err != nil {
+			return err
+		}
+		return db.enqueue(ctx, tx, MailRefused, Payload{To: request.Email})
+	})
 }

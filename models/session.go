@@ -41,6 +41,8 @@ type Session struct {
 type Visit struct {
 	IP, UserAgent string
 
+	Site Site // the settings of the site
+
 	SessionID int64 // 0: no session
 	Viewer    *Viewer
 	Epoch     int64
@@ -92,7 +94,7 @@ type sessionRow struct {
 }
 
 // FindCtx returns the values of a live session, and puts its user into the Visit of ctx. A session is dead when it was
-// ended, is past its expiry, was idle too long, belongs to a suspended user, is from before that user's password was last changed, or cannot be read.
+// ended, is past its expiry, was idle too long, belongs to a user who is suspended or not let in yet, is from before that user's password was last changed, or cannot be read.
 func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
 	var row struct {
 		ID          int64
@@ -103,11 +105,15 @@ func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 		Username    string
 		DisplayName string
 		Role        Role
+
+		Confirmed, SecondFactor bool
 	}
 	now := s.db.now()
 	err := s.live(s.db.read.NewSelect(), now).
 		Column("s.id", "s.user_id", "s.epoch", "s.data", "s.last_seen").
 		ColumnExpr("COALESCE(u.username, '') AS username, COALESCE(u.display_name, '') AS display_name, COALESCE(u.role, '') AS role").
+		ColumnExpr("u.email_confirmed_at IS NOT NULL AS confirmed").
+		ColumnExpr("u.totp_secret IS NOT NULL OR EXISTS (SELECT 1 FROM passkeys AS p WHERE p.user_id = u.id) AS second_factor").
 		Where("s.token_hash = ?", hashToken(token)).
 		Scan(ctx, &row)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -122,7 +128,10 @@ func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 	visit := VisitFrom(ctx)
 	visit.SessionID, visit.Epoch, visit.LastSeen = row.ID, row.Epoch, row.LastSeen.UTC()
 	if row.UserID != nil {
-		visit.Viewer = &Viewer{ID: *row.UserID, Username: row.Username, DisplayName: row.DisplayName, Role: row.Role}
+		visit.Viewer = &Viewer{
+			ID: *row.UserID, Username: row.Username, DisplayName: row.DisplayName, Role: row.Role,
+			Confirmed: row.Confirmed, SecondFactor: row.SecondFactor,
+		}
 	}
 	return row.Data, true, nil
 }
@@ -130,7 +139,7 @@ func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 // live selects the sessions that count, with their users: the one definition of a live session.
 func (s *SessionStore) live(query *bun.SelectQuery, now time.Time) *bun.SelectQuery {
 	return query.TableExpr("sessions AS s").
-		Join("LEFT JOIN users AS u ON u.id = s.user_id AND u.session_epoch = s.epoch AND u.suspended_at IS NULL").
+		Join("LEFT JOIN users AS u ON u.id = s.user_id AND u.session_epoch = s.epoch AND u.suspended_at IS NULL AND u.awaiting_since IS NULL").
 		Where("s.revoked_at IS NULL AND s.expiry > ?", now).
 		Where("s.remember OR s.last_seen > ?", now.Add(-s.idle)).
 		Where("s.user_id IS NULL OR u.id IS NOT NULL")
@@ -207,17 +216,29 @@ func (s *SessionStore) UserSessions(ctx context.Context, userID, current int64) 
 	return sessions, err
 }
 
-// Revoke ends one of the user's own sessions; ErrNotFound if it is not one.
+// Revoke ends one of the user's own sessions, and notes it; ErrNotFound if it is not one.
 func (s *SessionStore) Revoke(ctx context.Context, userID, id int64) error {
-	return oneRow(s.db.write.NewUpdate().Model((*Session)(nil)).Set("revoked_at = ?", s.db.now()).
-		Where("id = ? AND user_id = ? AND revoked_at IS NULL", id, userID).Exec(ctx))
+	return s.end(ctx, userID, "user_id = ? AND id = ? AND revoked_at IS NULL", userID, id)
 }
 
-// RevokeOthers ends all sessions of the user but one.
+// RevokeOthers ends all sessions of the user but one, and notes it if there were any.
 func (s *SessionStore) RevokeOthers(ctx context.Context, userID, keep int64) error {
-	_, err := s.db.write.NewUpdate().Model((*Session)(nil)).Set("revoked_at = ?", s.db.now()).
-		Where("user_id = ? AND id <> ? AND revoked_at IS NULL", userID, keep).Exec(ctx)
+	err := s.end(ctx, userID, "user_id = ? AND id <> ? AND revoked_at IS NULL", userID, keep)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
 	return err
+}
+
+// end ends the user's sessions that where selects; ErrNotFound if there are none.
+func (s *SessionStore) end(ctx context.Context, userID int64, where string, args ...any) error {
+	return s.db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		ended := tx.NewUpdate().Model((*Session)(nil)).Set("revoked_at = ?", s.db.now()).Where(where, args...)
+		if err := oneRow(ended.Exec(ctx)); err != nil {
+			return err
+		}
+		return s.db.note(ctx, tx, userID, SessionsEnded, "")
+	})
 }
 
 // Purge removes the rows of sessions past their expiry, and returns how many there were.

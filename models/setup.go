@@ -45,7 +45,7 @@ func (db *DB) UseSetup(ctx context.Context, text string, n NewUser) (*User, erro
 		if err := oneRow(used.Exec(ctx)); err != nil {
 			return err
 		}
-		return addAccount(ctx, tx, account)
+		return db.addAccount(ctx, tx, account)
 	})
 	return &account.User, err
 }

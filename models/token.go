@@ -118,7 +118,7 @@ func (db *DB) ResetPassword(ctx context.Context, text, password, password2 strin
 		if _, err := storePassword(ctx, tx, owner, hash); err != nil {
 			return err
 		}
-		return db.enqueue(ctx, tx, MailPasswordChanged, owner.Email)
+		return db.note(ctx, tx, owner.ID, PasswordReset, "")
 	})
 }
 
@@ -135,6 +135,6 @@ func (db *DB) RequestReset(ctx context.Context, email string) error {
 		return FieldErrors{{"email", message}}
 	}
 	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		return db.enqueue(ctx, tx, MailReset, email)
+		return db.enqueue(ctx, tx, MailReset, Payload{To: email})
 	})
 }

@@ -316,7 +316,7 @@ func TestF7_AResetEndsSessionsAndSaysSo(t *testing.T) {
 		t.Error("bob's session died too")
 	}
 	list := jobs(t, db)
-	if len(list) != 1 || list[0].Kind != models.MailPasswordChanged || list[0].Payload != "alice@example.com" {
+	if len(list) != 1 || list[0].Kind != models.MailNotice || list[0].Payload.EventID == 0 {
 		t.Errorf("jobs: %+v", list)
 	}
 }

@@ -42,6 +42,9 @@ const (
 // Roles lists all roles, the least first.
 var Roles = []Role{Member, Moderator, Admin, Owner}
 
+// AtLeast reports whether the role may do all that another may.
+func (r Role) AtLeast(other Role) bool { return slices.Index(Roles, r) >= slices.Index(Roles, other) }
+
 // ValidateRole returns what is wrong with a role in words that say how to put it right, or "".
 func ValidateRole(role Role) string {
 	if !slices.Contains(Roles, role) {
@@ -66,9 +69,12 @@ type User struct {
 	Role          Role
 	SuspendedAt   *time.Time
 	CreatedAt     time.Time
-	InvitedBy     *int64
-	AwaitingSince *time.Time // not let in yet: a moderator decides
-	Reason        string     // why they would like to join; kept until that is decided
+
+	EmailConfirmedAt *time.Time
+	InvitedBy        *int64
+	AwaitingSince    *time.Time // asked to be let in, and nobody decided yet
+	Reason           string     // why they would like to be
+	DeleteAt         *time.Time // when the account will be gone, as its owner asked
 
 	Posts []Post `bun:"rel:has-many,join:id=user_id"`
 }
@@ -79,6 +85,9 @@ type Viewer struct {
 	Username    string
 	DisplayName string
 	Role        Role
+
+	Confirmed    bool // the address is
+	SecondFactor bool // the sign-in needs more than a password
 }
 
 // Name is what the viewer is called on pages.

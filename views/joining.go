@@ -1,7 +1,6 @@
 package views
 
 import (
-	"net/url"
 	"strconv"
 	"time"
 
@@ -35,12 +34,9 @@ func InvitationDoor(token, inviter string) Door {
 
 // SetupDoor is there until the site has an owner.
 func SetupDoor(token string) Door {
-	return Door{Path: setupPath(token), Heading: "Make the owner's account", Button: "Create account",
+	return Door{Path: SetupPath(token), Heading: "Make the owner's account", Button: "Create account",
 		Lead: "This account may do everything on this site. The link works once."}
 }
-
-// InvitePath is the address of an invitation.
-func InvitePath(token string) string { return "/invite/" + url.PathEscape(token) }
 
 // Invitations is what a member sees of theirs.
 type Invitations struct {
@@ -70,4 +66,12 @@ func fate(i models.Invitation, now time.Time) string {
 // used says how many came by an invitation, and how many may.
 func used(i models.Invitation) string {
 	return strconv.FormatInt(i.Uses, 10) + " of " + strconv.FormatInt(i.MaxUses, 10) + " joined"
+}
+
+// addressState says whether mail reaches somebody who would like to join. The address itself is nobody's business.
+func addressState(r models.Request) string {
+	if r.EmailConfirmedAt == nil {
+		return "· email address not confirmed"
+	}
+	return "· email address confirmed"
 }

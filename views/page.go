@@ -1,6 +1,7 @@
 package views
 
 import (
+	"cmp"
 	"time"
 
 	"twite/models"
@@ -18,11 +19,17 @@ type Page struct {
 	NoIndex     bool   // search engines shall leave it alone
 	SignUp      bool   // strangers may register, or ask to
 	Inviting    bool   // the one who looks may invite others
+	About       string // what the owner says of the site, in one line; may be empty
 	Assets      Assets
 }
 
 // Assets are the addresses of the embedded files, with their content hashes.
 type Assets struct{ CSS, JS, Icon, Manifest string }
+
+// about says what this place is, in the owner's words where there are any.
+func (p Page) about() string {
+	return cmp.Or(p.About, "Twite is a quiet place for short posts. Read along, or join in.")
+}
 
 // A Form is a form on its way to the reader: as typed, with what is wrong. Passwords never come back.
 type Form struct {

@@ -23,7 +23,11 @@ func postID(part string, post models.Post) string { return part + "-" + strconv.
 
 func resetPath(token string) string { return "/password/reset/" + url.PathEscape(token) }
 
-func setupPath(token string) string { return "/setup/" + url.PathEscape(token) }
+// InvitePath is the address of an invitation.
+func InvitePath(token string) string { return "/invite/" + url.PathEscape(token) }
+
+// SetupPath is where the owner's account is made.
+func SetupPath(token string) string { return "/setup/" + url.PathEscape(token) }
 
 func invitationPath(list string, invitation models.Invitation, action string) string {
 	return list + "/" + strconv.FormatInt(invitation.ID, 10) + "/" + action

@@ -25,6 +25,7 @@ type Config struct {
 	LogJSON     bool
 	SMTP        SMTP
 	Reset       time.Duration // lifetime of a link for a new password
+	Events      time.Duration // for which security events are kept
 	Site        handlers.Config
 }
 
@@ -44,7 +45,7 @@ func serveSettings() []setting {
 		}},
 		{"addr", "TWITE_ADDR", "127.0.0.1:8080", "host:port to listen on", (*Config).setAddr},
 		{"base-url", "TWITE_BASE_URL", "", "where people reach the site, like https://twite.example; default: from the address", (*Config).setBaseURL},
-		{"registration", "TWITE_REGISTRATION", "open", "who may register: open or closed", (*Config).setRegistration},
+		{"registration", "TWITE_REGISTRATION", "open", "how people come in: open, invite, approval or closed", (*Config).setRegistration},
 		{"public", "TWITE_PUBLIC", "true", "whether strangers may read: true or false", func(c *Config, v string) (err error) {
 			c.Site.Public, err = parseBool(v)
 			return err
@@ -56,6 +57,8 @@ func serveSettings() []setting {
 		{"session-idle", "TWITE_SESSION_IDLE", "2h", "how long a session lasts unused, if it is not remembered", durationSetting(func(c *Config) *time.Duration { return &c.Site.SessionIdle })},
 		{"session-lifetime", "TWITE_SESSION_LIFETIME", "24h", "how long a session lasts at the most", durationSetting(func(c *Config) *time.Duration { return &c.Site.SessionLifetime })},
 		{"remember-lifetime", "TWITE_REMEMBER_LIFETIME", "720h", "how long a remembered session lasts", durationSetting(func(c *Config) *time.Duration { return &c.Site.RememberLifetime })},
+		{"sudo-lifetime", "TWITE_SUDO_LIFETIME", "10m", "how long after the password was given a sensitive change does not ask for it again", durationSetting(func(c *Config) *time.Duration { return &c.Site.SudoLifetime })},
+		{"event-lifetime", "TWITE_EVENT_LIFETIME", "720h", "how long the security events of members are kept", durationSetting(func(c *Config) *time.Duration { return &c.Events })},
 		{"limit-signin", "TWITE_LIMIT_SIGNIN", "10/5m", "failed sign-ins by address, and by account", limitSetting(func(c *Config) *handlers.Limit { return &c.Site.Limits.SignIn })},
 		{"limit-register", "TWITE_LIMIT_REGISTER", "30/1h", "registrations by address", limitSetting(func(c *Config) *handlers.Limit { return &c.Site.Limits.Register })},
 		{"limit-check", "TWITE_LIMIT_CHECK", "120/1m", "live checks of the register form by address", limitSetting(func(c *Config) *handlers.Limit { return &c.Site.Limits.Check })},
@@ -137,10 +140,10 @@ func localAddr(addr string) string {
 }
 
 func (c *Config) setRegistration(value string) error {
-	if value != "open" && value != "closed" {
-		return errors.New("must be open or closed")
+	c.Site.Registration = models.Registration(value)
+	if !slices.Contains(models.Registrations, c.Site.Registration) {
+		return errors.New("must be open, invite, approval or closed")
 	}
-	c.Site.SignUp = value == "open"
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"twite/handlers"
+	"twite/models"
 )
 
 // read reads the settings of serve.
@@ -42,6 +43,8 @@ var samples = map[string]struct {
 	"remember-lifetime": {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
 	"limit-signin":      {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s", "-5/1m", "5/1m/1m", "five/1m"}},
 	"limit-register":    {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
+	"sudo-lifetime":     {"1m", "2h", []string{"0", "soon"}},
+	"event-lifetime":    {"1h", "2160h", []string{"0", "soon"}},
 	"limit-check":       {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
 	"limit-post":        {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
 	"limit-mail":        {"1/1s", "6/1h", []string{"5", "0/1m", "5/0s"}},
@@ -55,7 +58,7 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("configuration %+v", c)
 	}
 	site := c.Site
-	if site.BaseURL.String() != "http://127.0.0.1:8080" || !site.SignUp || !site.Public || site.TrustedProxies != nil {
+	if site.BaseURL.String() != "http://127.0.0.1:8080" || site.Registration != models.RegistrationOpen || !site.Public || site.TrustedProxies != nil {
 		t.Errorf("site %+v", site)
 	}
 	if c.SMTP != (SMTP{}) || site.Mail || c.Reset != time.Hour || site.Limits.Mail != (handlers.Limit{N: 5, Per: time.Hour}) {

@@ -152,17 +152,31 @@ func (w *worker) do(ctx context.Context, job *models.Job) (err error) {
 func (w *worker) letter(ctx context.Context, job *models.Job) (to string, letter views.Mail, err error) {
 	switch job.Kind {
 	case models.MailReset:
-		token, user, err := w.db.IssueToken(ctx, models.ResetPassword, job.Payload, w.resets)
+		token, user, err := w.db.IssueToken(ctx, models.ResetPassword, job.Payload.To, w.resets)
 		if err != nil {
 			return "", views.Mail{}, err
 		}
 		return user.Email, views.ResetMail(w.site, token, user.Username, w.resets), nil
-	case models.MailPasswordChanged:
-		user, err := w.db.FindUserByEmail(ctx, job.Payload)
+	case models.MailNotice:
+		event, user, err := w.db.FindEvent(ctx, job.Payload.EventID)
 		if err != nil {
 			return "", views.Mail{}, err
 		}
-		return user.Email, views.PasswordChangedMail(w.site, user.Username), nil
+		return user.Email, views.NoticeMail(w.site, user.Username, *event), nil
+	case models.MailRequest:
+		request, err := w.db.FindRequest(ctx, job.Payload.UserID)
+		if err != nil {
+			return "", views.Mail{}, err
+		}
+		return job.Payload.To, views.RequestMail(w.site, request.Username), nil
+	case models.MailApproved:
+		user, err := w.db.FindUser(ctx, job.Payload.UserID)
+		if err != nil {
+			return "", views.Mail{}, err
+		}
+		return user.Email, views.ApprovedMail(w.site, user.Username), nil
+	case models.MailRefused:
+		return job.Payload.To, views.RefusedMail(w.site), nil
 	}
 	return "", views.Mail{}, fmt.Errorf("jobs of the kind %q are unknown to this version", job.Kind)
 }

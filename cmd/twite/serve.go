@@ -15,6 +15,7 @@ import (
 	"twite"
 	"twite/handlers"
 	"twite/models"
+	"twite/views"
 )
 
 // Limits on clients that are slow, silent or large.
@@ -51,12 +52,15 @@ func serve(ctx context.Context, env environment, args []string) error {
 	if err != nil {
 		return fmt.Errorf("cannot listen: %w: is another server running there? Choose another address with --addr", err)
 	}
+	if err := offerSetup(ctx, env.stderr, db, config.Site.BaseURL.String()); err != nil {
+		return err
+	}
 	log.Info("Twite is serving", "url", config.Site.BaseURL.String(), "addr", listener.Addr().String(), "version", versionText())
 	var background sync.WaitGroup
 	defer background.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	background.Go(func() { purge(ctx, site.Store(), db, log) })
+	background.Go(func() { purge(ctx, site.Store(), db, config.Events, log) })
 	if config.Site.Mail {
 		w := &worker{db: db, smtp: config.SMTP, site: config.Site.BaseURL.String(), resets: config.Reset, log: log}
 		background.Go(func() { w.run(ctx) })
@@ -64,6 +68,18 @@ func serve(ctx context.Context, env environment, args []string) error {
 		log.Info("no mail is sent, since TWITE_SMTP_URL is not set: twite user reset-link NAME makes links for new passwords")
 	}
 	return serveUntilDone(ctx, listener, site, log)
+}
+
+// offerSetup prints where the owner's account can be made, while there is none. It is a secret, and so not for the log.
+func offerSetup(ctx context.Context, w io.Writer, db *models.DB, site string) error {
+	token, err := db.NewSetupLink(ctx)
+	if errors.Is(err, models.ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(w, "Twite has no owner yet. Make the owner's account at: %s%s\n", site, views.SetupPath(token))
+	}
+	return err
 }
 
 // serveUntilDone answers requests until ctx ends, and lets those in flight finish.
@@ -94,7 +110,7 @@ func serveUntilDone(ctx context.Context, listener net.Listener, site http.Handle
 }
 
 // purge tidies up now and then until ctx ends.
-func purge(ctx context.Context, store *models.SessionStore, db *models.DB, log *slog.Logger) {
+func purge(ctx context.Context, store *models.SessionStore, db *models.DB, events time.Duration, log *slog.Logger) {
 	ticker := time.NewTicker(purgeInterval)
 	defer ticker.Stop()
 	for {
@@ -105,6 +121,12 @@ func purge(ctx context.Context, store *models.SessionStore, db *models.DB, log *
 		}
 		if err := db.PurgeTokens(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("old tokens not removed", "error", err)
+		}
+		if err := db.PurgeInvitations(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("old invitations not removed", "error", err)
+		}
+		if err := db.PurgeEvents(ctx, events); err != nil && ctx.Err() == nil {
+			log.Warn("old security events not removed", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -68,7 +68,7 @@ CREATE TABLE tries (
     try_key    {{bytes}} NOT NULL,
     expires_at {{time}} NOT NULL
 );
-CREATE INDEX tries_key ON tries (try_key, expires_at);
+CREATE INDEX tries_live ON tries (try_key, expires_at);
 CREATE INDEX tries_expiry ON tries (expires_at);
 
 CREATE TABLE invitations (
