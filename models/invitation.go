@@ -26,7 +26,7 @@ const (
 )
 
 // AuditRevokeInvitation is what the audit log calls it when somebody takes back another's invitation.
-const AuditRevokeInvitation = "revoke invitation"
+const AuditRevokeInvitation = "revoke_invitation"
 
 // An Invitation lets a few people join, at the word of one who is here. Only the SHA-256 of its token is stored.
 type Invitation struct {
