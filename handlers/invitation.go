@@ -104,7 +104,7 @@ func (s *Server) allInvitations(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.render(w, r, http.StatusOK, views.AdminInvitationsPage(p, list), views.AdminInvitations(p, list))
+	return s.render(w, r, http.StatusOK, views.AdminInvitationsPage(p, list), views.AdminInvitationList(p, list))
 }
 
 func (s *Server) invitationList(w http.ResponseWriter, r *http.Request) (views.Page, []models.Invitation, error) {
@@ -129,5 +129,5 @@ func (s *Server) revokeAnyInvitation(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	return s.finish(w, r, flashTakenBack, LocalPath{list}, views.AdminInvitations(p, invitations))
+	return s.finish(w, r, flashTakenBack, LocalPath{list}, views.AdminInvitationList(p, invitations))
 }

@@ -16,7 +16,7 @@ func (s *Server) requests(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.render(w, r, http.StatusOK, views.RequestsPage(p, list), views.Requests(p, list))
+	return s.render(w, r, http.StatusOK, views.RequestsPage(p, list), views.RequestList(p, list))
 }
 
 func (s *Server) requestList(w http.ResponseWriter, r *http.Request) (views.Page, []models.Request, error) {
@@ -49,7 +49,7 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request, decision func(co
 	if err != nil {
 		return err
 	}
-	return s.finish(w, r, f, LocalPath{requestsPage}, views.Requests(p, list))
+	return s.finish(w, r, f, LocalPath{requestsPage}, views.RequestList(p, list))
 }
 
 // auditActor is the viewer, as the audit log names them.

@@ -107,6 +107,11 @@ var rules = map[string]rule{
 	"GET /password/reset/{token}":  {ok: "200"},
 	"POST /password/reset/{token}": {fields: []string{"password", "a new secret", "password2", "a new secret"}, ok: "303 /login"},
 
+	"GET /invite/{token}":  {ok: "200"},
+	"POST /invite/{token}": {fields: []string{"username", "x"}, ok: "422"},
+	"GET /setup/{token}":   {ok: "200"},
+	"POST /setup/{token}":  {fields: []string{"username", "x"}, ok: "422"},
+
 	"GET /name":             {ok: "200"},
 	"POST /name":            {fields: []string{"name", "al pacino"}, ok: "303 /actor/26073614"},
 	"GET /name/suggestions": {ok: "200"},
@@ -122,25 +127,41 @@ var rules = map[string]rule{
 	"GET /settings/sessions":                {ok: "200"},
 	"POST /settings/sessions/{id}/revoke":   {ok: "303 /login", others: "404"},
 	"POST /settings/sessions/revoke-others": {ok: "303 /settings/sessions"},
+
+	"GET /settings/invitations":              {ok: "200"},
+	"POST /settings/invitations":             {ok: "422"},
+	"POST /settings/invitations/{id}/revoke": {ok: "303 /settings/invitations", others: "404"},
+
+	"GET /admin/requests":                 {ok: "200"},
+	"POST /admin/requests/{id}/approve":   {ok: "303 /admin/requests"},
+	"POST /admin/requests/{id}/refuse":    {ok: "303 /admin/requests"},
+	"GET /admin/invitations":              {ok: "200"},
+	"POST /admin/invitations/{id}/revoke": {ok: "303 /admin/invitations"},
 }
 
-var roles = []string{"stranger", "member", "owner", "admin", "suspended"}
+var roles = []string{"stranger", "member", "owner", "moderator", "admin", "suspended"}
+
+// entitled are the roles that routes with these kinds of access are for.
+var entitled = map[string][]string{"moderator": {"moderator", "admin"}, "admin": {"admin"}}
 
 // expected is what a role gets, following from the access of a route and its rule.
 func (r rule) expected(entry handlers.RouteEntry, role, path string) string {
 	signedIn := role != "stranger" && role != "suspended"
 	get := entry.Method == http.MethodGet
+	staff := entitled[entry.Access]
 	switch {
 	case !signedIn && r.stranger != "":
 		return r.stranger
-	case !signedIn && entry.Access == "member" && get:
+	case !signedIn && (entry.Access == "member" || staff != nil) && get:
 		return "303 /login?next=" + strings.NewReplacer("/", "%2F", "@", "%40").Replace(path)
-	case !signedIn && entry.Access == "member":
+	case !signedIn && (entry.Access == "member" || staff != nil):
 		return "303 /login"
 	case !signedIn && entry.Access == "writer":
 		return "401"
 	case signedIn && entry.Access == "guest":
 		return "303 /"
+	case staff != nil && !slices.Contains(staff, role):
+		return "403"
 	case role != "owner" && r.others != "":
 		return r.others
 	}
@@ -188,7 +209,17 @@ func thingOf(srv *server, owner *client, pattern string) string {
 		id := owner.get("/settings/sessions").find("[data-session]").attr("data-session")
 		return strings.Replace(pattern, "{id}", id, 1)
 	}
-	if strings.HasSuffix(pattern, "/{token}") {
+	switch {
+	case strings.HasPrefix(pattern, "/admin/requests/{id}"):
+		return strings.Replace(pattern, "{id}", fmt.Sprint(srv.request("asking-"+owner.user.Username)), 1)
+	case strings.Contains(pattern, "/invitations/{id}"):
+		srv.invitePath(owner.user, 1)
+		return strings.Replace(pattern, "{id}", fmt.Sprint(srv.count("SELECT max(id) FROM invitations")), 1)
+	case strings.HasPrefix(pattern, "/invite/"):
+		return srv.invitePath(owner.user, 1)
+	case strings.HasPrefix(pattern, "/setup/"):
+		return srv.setupPath()
+	case strings.HasSuffix(pattern, "/{token}"):
 		return srv.resetPath(owner.user.Username)
 	}
 	return strings.NewReplacer("{id}", "26073614", "{username}", owner.user.Username).Replace(pattern)
@@ -207,6 +238,8 @@ func (s *server) inRole(role string, owner *client) *client {
 	c := s.login(name)
 	var err error
 	switch role {
+	case "moderator":
+		err = s.db.SetRole(s.t.Context(), name, models.Moderator)
 	case "admin":
 		err = s.db.SetRole(s.t.Context(), name, models.Admin)
 	case "suspended":

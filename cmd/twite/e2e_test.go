@@ -48,6 +48,9 @@ var stories = map[string]func(*world){
 	"lost session, post": tellLostSessionPost,
 	"lost session, edit": tellLostSessionEdit,
 	"double submit":      tellDoubleSubmit,
+	"set-up":             tellSetup,
+	"invitation":         tellInvitation,
+	"request to join":    tellRequest,
 }
 
 // TestH2_Stories tells each story in a plain client on both databases, and in a real Chromium with and without scripts on
