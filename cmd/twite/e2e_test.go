@@ -324,7 +324,7 @@ func tellForgottenPassword(w *world) {
 	other.open("/settings/account")
 	other.see(at("/login?next=%2Fsettings%2Faccount"))
 
-	if notice := w.mail.wait(2); !strings.Contains(notice.text, "The password of @walker on Twite was set anew") {
+	if notice := w.mail.wait(2); !strings.Contains(notice.text, "Your password was set anew") {
 		w.t.Errorf("the second letter says %q", notice.text)
 	}
 	w.stop()
