@@ -71,7 +71,7 @@ func used(i models.Invitation) string {
 // addressState says whether mail reaches somebody who would like to join. The address itself is nobody's business.
 func addressState(r models.Request) string {
 	if r.EmailConfirmedAt == nil {
-		return "· email address not confirmed"
+		return "email address not confirmed"
 	}
-	return "· email address confirmed"
+	return "email address confirmed"
 }
