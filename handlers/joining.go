@@ -127,10 +127,11 @@ func (s *Server) join(way func(*http.Request) (joining, error)) handler {
 	}
 }
 
-// limitJoining goes through a door, behind the limit on registrations.
+// limitJoining goes through a door, behind the limits on registrations.
 func (s *Server) limitJoining(r *http.Request, j joining) error {
-	if wait := s.registers.take(clientKey(r)); wait > 0 {
-		return waitError{wait}
+	limits := s.config.Limits
+	if err := s.takeOf(r.Context(), "register", clientKey(r), limits.Register, limits.RegisterAll); err != nil {
+		return err
 	}
 	_, err := j.open(r.Context(), newUser(r))
 	return err

@@ -31,24 +31,24 @@ func (s *Server) forgot(w http.ResponseWriter, r *http.Request) error {
 	if !s.config.Mail {
 		return s.showForgot(w, r, http.StatusOK, f)
 	}
-	if wait := s.mailsAsked.take(clientKey(r)); wait > 0 {
-		return s.rejectForgot(w, r, waitError{wait}, f)
+	err := s.requestReset(r, r.PostForm.Get("email"))
+	if status := rejected(w, err, &f); status != 0 {
+		return s.showForgot(w, r, status, f)
 	}
-	email := r.PostForm.Get("email")
-	if models.ValidateEmail(email) == "" && s.mailsSent.take(models.EmailKey(email)) > 0 {
-		return s.leave(w, r, flashMailed, LocalPath{"/login"}) // enough was sent there; who asks need not know
-	}
-	if err := s.db.RequestReset(r.Context(), email); err != nil {
-		return s.rejectForgot(w, r, err, f)
+	if err != nil {
+		return err
 	}
 	return s.leave(w, r, flashMailed, LocalPath{"/login"})
 }
 
-func (s *Server) rejectForgot(w http.ResponseWriter, r *http.Request, err error, f views.Form) error {
-	if status := rejected(w, err, &f); status != 0 {
-		return s.showForgot(w, r, status, f)
+// requestReset is models.RequestReset behind the limits on mail.
+func (s *Server) requestReset(r *http.Request, email string) error {
+	if models.ValidateEmail(email) == "" {
+		if enough, err := s.takeMail(r, "reset", email); enough || err != nil {
+			return err
+		}
 	}
-	return err
+	return s.db.RequestReset(r.Context(), email)
 }
 
 // resetPage shows the form for a new password to whoever holds a good token. It uses nothing up: mail programs open links.

@@ -124,6 +124,9 @@ const (
 	flashTakenBack
 	flashApproved
 	flashRefused
+	flashExport
+	flashLeaving
+	flashStays
 )
 
 // text is what a flash says; a number that none of ours has says nothing.
@@ -169,6 +172,12 @@ func (f flash) text() string {
 		return "They are let in."
 	case flashRefused:
 		return "The request is refused and removed."
+	case flashExport:
+		return "Your export is being made."
+	case flashLeaving:
+		return "Your account will be deleted. If you change your mind, sign in: that keeps it."
+	case flashStays:
+		return "Welcome back: your account stays."
 	}
 	return ""
 }

@@ -77,6 +77,13 @@ func (s *Server) routes() []route {
 		post("/settings/invitations", member, s.invite, "note", "max_uses", "lifetime"),
 		post("/settings/invitations/{id}/revoke", member, s.revokeInvitation),
 
+		// Leaving.
+		get(exportPath, member, s.exportSettings).fresh(),
+		post(exportPath, member, s.askExport).on(exportPath).fresh(),
+		get(exportPath+"/{id}", member, s.downloadExport).fresh(),
+		get("/settings/delete", member, s.deletePage).fresh(),
+		post("/settings/delete", member, s.deleteAccount, "password").on("/settings/delete").fresh(),
+
 		// What moderators and administrators see to.
 		get("/admin/requests", moderator, s.requests),
 		post("/admin/requests/{id}/approve", moderator, s.approveRequest),

@@ -137,6 +137,12 @@ var rules = map[string]rule{
 	"POST /admin/requests/{id}/refuse":    {ok: "303 /admin/requests"},
 	"GET /admin/invitations":              {ok: "200"},
 	"POST /admin/invitations/{id}/revoke": {ok: "303 /admin/invitations"},
+
+	"GET /settings/export":      {ok: "200"},
+	"POST /settings/export":     {ok: "303 /settings/export"},
+	"GET /settings/export/{id}": {ok: "200", others: "404"},
+	"GET /settings/delete":      {ok: "200"},
+	"POST /settings/delete":     {fields: []string{"password", "x"}, ok: "422"},
 }
 
 var roles = []string{"stranger", "member", "owner", "moderator", "admin", "suspended"}
@@ -208,6 +214,8 @@ func thingOf(srv *server, owner *client, pattern string) string {
 	case strings.HasPrefix(pattern, "/settings/sessions/{id}"):
 		id := owner.get("/settings/sessions").find("[data-session]").attr("data-session")
 		return strings.Replace(pattern, "{id}", id, 1)
+	case strings.HasPrefix(pattern, "/settings/export/{id}"):
+		return srv.export(owner.user, "zip")
 	}
 	switch {
 	case strings.HasPrefix(pattern, "/admin/requests/{id}"):

@@ -137,13 +137,13 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request) error {
 // one makes the sign-in fresh.
 func (s *Server) withPassword(r *http.Request, field string, change func() error) error {
 	account := accountKey(viewer(r).ID)
-	if wait := s.signIns.account(account); wait > 0 {
-		return waitError{wait}
+	if err := s.takeAccount(r.Context(), account); err != nil {
+		return err
 	}
 	err := change()
 	var errs models.FieldErrors
 	if !errors.As(err, &errs) || errs.Get(field) == "" {
-		s.signIns.accounts.clear(account)
+		s.forgiveAccount(r, account)
 	}
 	if err == nil {
 		s.refresh(r)
@@ -155,7 +155,7 @@ func (s *Server) withPassword(r *http.Request, field string, change func() error
 func rejected(w http.ResponseWriter, err error, f *views.Form) int {
 	if wait := new(waitError); errors.As(err, wait) {
 		w.Header().Set("Retry-After", retryAfter(wait.wait))
-		f.Errors = models.FieldErrors{{Message: wait.Error()}}
+		f.Errors = models.FieldErrors{{Field: wait.field, Message: wait.Error()}}
 		return http.StatusTooManyRequests
 	}
 	if errors.As(err, &f.Errors) {

@@ -27,12 +27,13 @@ func newUser(r *http.Request) models.NewUser {
 func (s *Server) checkRegister(w http.ResponseWriter, r *http.Request) error {
 	names, untouched := checkedFields(r)
 	f, status := views.Form{Values: typed(r, names...)}, http.StatusOK
-	if wait := s.checks.take(clientKey(r)); wait > 0 {
-		w.Header().Set("Retry-After", retryAfter(wait))
-		status = http.StatusTooManyRequests
-	} else if errs, err := s.db.CheckNewUser(r.Context(), newUser(r)); err != nil {
+	errs, err := s.checkNewUser(r)
+	switch {
+	case usedUp(err):
+		status = rejected(w, err, &f)
+	case err != nil:
 		return err
-	} else {
+	default:
 		f.Errors = slices.DeleteFunc(errs, func(fe models.FieldError) bool {
 			return !slices.Contains(names, fe.Field) || slices.Contains(untouched, fe.Field)
 		})
@@ -41,6 +42,15 @@ func (s *Server) checkRegister(w http.ResponseWriter, r *http.Request) error {
 	p := s.page(w, r, "Create an account")
 	fields := views.RegisterFields(p, f, names)
 	return s.render(w, r, status, fields, fields)
+}
+
+// checkNewUser is models.CheckNewUser behind the limits on live checks.
+func (s *Server) checkNewUser(r *http.Request) (models.FieldErrors, error) {
+	limits := s.config.Limits
+	if err := s.takeOf(r.Context(), "check", clientKey(r), limits.Check, limits.CheckAll); err != nil {
+		return nil, err
+	}
+	return s.db.CheckNewUser(r.Context(), newUser(r))
 }
 
 // checkedFields are the fields a live check is about, and those of them that nobody has touched.

@@ -41,6 +41,7 @@ type DB struct {
 	Now func() time.Time
 
 	site siteCache
+	limiter
 }
 
 // Open opens the database that rawURL names, sqlite:PATH or postgres://…, and checks that it answers. A SQLite file
@@ -98,6 +99,7 @@ func (db *DB) openSQLite(path string) error {
 	reader.SetMaxIdleConns(sqliteReaders)
 	db.write = bun.NewDB(writer, sqlitedialect.New())
 	db.read = bun.NewDB(reader, sqlitedialect.New())
+	db.limiter = &memoryLimiter{now: db.now, log: make(map[tryKey][]time.Time)}
 	return nil
 }
 
@@ -120,6 +122,7 @@ func (db *DB) openPostgres(rawURL string) error {
 	pool.SetMaxIdleConns(postgresIdle)
 	db.write = bun.NewDB(pool, pgdialect.New())
 	db.read = db.write
+	db.limiter = sharedLimiter{db}
 	return nil
 }
 

@@ -51,6 +51,8 @@ var stories = map[string]func(*world){
 	"set-up":             tellSetup,
 	"invitation":         tellInvitation,
 	"request to join":    tellRequest,
+	"leaving":            tellLeaving,
+	"export":             tellExport,
 }
 
 // TestH2_Stories tells each story in a plain client on both databases, and in a real Chromium with and without scripts on

@@ -80,6 +80,8 @@ func userList(ctx context.Context, env environment, args []string) error {
 				state = "suspended"
 			case u.AwaitingSince != nil:
 				state = "waiting"
+			case u.DeleteAt != nil:
+				state = "leaves " + u.DeleteAt.UTC().Format(time.DateOnly)
 			}
 			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", u.ID, u.Username, u.Email, u.Role, u.CreatedAt.UTC().Format(time.DateOnly), state)
 		}
