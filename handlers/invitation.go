@@ -12,7 +12,10 @@ import (
 	"twite/views"
 )
 
-const invitationsPage = "/settings/invitations"
+const (
+	invitationsPage    = "/settings/invitations"
+	allInvitationsPage = "/admin/invitations"
+)
 
 var errInviting = problem{status: http.StatusForbidden, heading: "Members cannot invite others here",
 	advice: "Ask one of the people who run this site."}
@@ -114,7 +117,6 @@ func (s *Server) invitationList(w http.ResponseWriter, r *http.Request) (views.P
 
 // revokeAnyInvitation takes back whosesoever invitation.
 func (s *Server) revokeAnyInvitation(w http.ResponseWriter, r *http.Request) error {
-	const list = "/admin/invitations"
 	id, err := pathID(r)
 	if err != nil {
 		return err
@@ -123,11 +125,11 @@ func (s *Server) revokeAnyInvitation(w http.ResponseWriter, r *http.Request) err
 		return err
 	}
 	if !partial(r) {
-		return s.leave(w, r, flashTakenBack, LocalPath{list})
+		return s.leave(w, r, flashTakenBack, LocalPath{allInvitationsPage})
 	}
 	p, invitations, err := s.invitationList(w, r)
 	if err != nil {
 		return err
 	}
-	return s.finish(w, r, flashTakenBack, LocalPath{list}, views.AdminInvitationList(p, invitations))
+	return s.finish(w, r, flashTakenBack, LocalPath{allInvitationsPage}, views.AdminInvitationList(p, invitations))
 }

@@ -117,6 +117,7 @@ func (s *Server) join(way func(*http.Request) (joining, error)) handler {
 		next := ParseLocalPath(r.PostForm.Get("next"))
 		f := views.Form{Values: typed(r, "username", "email", "reason"), Hidden: []views.NameValue{{Name: "next", Value: next.String()}}}
 		err = s.limitJoining(r, j)
+		s.logSecurity(r, "register", 0, err)
 		if status := rejected(w, err, &f); status != 0 {
 			return s.showJoining(w, r, status, j, f)
 		}

@@ -47,16 +47,6 @@ func (s *server) setupPath() string {
 	return "/setup/" + token
 }
 
-// staff is a client in which a new member of that role has signed in.
-func (s *server) staff(name string, role models.Role) *client {
-	s.t.Helper()
-	c := s.login(name)
-	if err := s.db.SetRole(s.t.Context(), name, role); err != nil {
-		s.t.Fatal(err)
-	}
-	return c
-}
-
 // TestTheWaysToJoin goes through the modes: what the register form, an invitation and a set-up link do in each.
 func TestTheWaysToJoin(t *testing.T) {
 	tests := []struct {

@@ -26,20 +26,20 @@ func (s *Server) requestList(w http.ResponseWriter, r *http.Request) (views.Page
 
 // approveRequest lets somebody in.
 func (s *Server) approveRequest(w http.ResponseWriter, r *http.Request) error {
-	return s.decide(w, r, s.db.Approve, flashApproved)
+	return s.decide(w, r, models.Staff.Approve, flashApproved)
 }
 
 // refuseRequest removes a request.
 func (s *Server) refuseRequest(w http.ResponseWriter, r *http.Request) error {
-	return s.decide(w, r, s.db.Refuse, flashRefused)
+	return s.decide(w, r, models.Staff.Refuse, flashRefused)
 }
 
-func (s *Server) decide(w http.ResponseWriter, r *http.Request, decision func(context.Context, models.AuditActor, int64) error, f flash) error {
+func (s *Server) decide(w http.ResponseWriter, r *http.Request, decision func(models.Staff, context.Context, int64) error, f flash) error {
 	id, err := pathID(r)
 	if err != nil {
 		return err
 	}
-	if err := decision(r.Context(), auditActor(r), id); err != nil {
+	if err := decision(s.db.As(auditActor(r)), r.Context(), id); err != nil {
 		return err
 	}
 	if !partial(r) {
@@ -50,9 +50,4 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request, decision func(co
 		return err
 	}
 	return s.finish(w, r, f, LocalPath{requestsPage}, views.RequestList(p, list))
-}
-
-// auditActor is the viewer, as the audit log names them.
-func auditActor(r *http.Request) models.AuditActor {
-	return models.AuditActor{ID: viewer(r).ID, Name: viewer(r).Username}
 }

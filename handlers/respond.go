@@ -127,6 +127,13 @@ const (
 	flashExport
 	flashLeaving
 	flashStays
+	flashSuspended
+	flashRestored
+	flashRole
+	flashResetMailed
+	flashEndedSessions
+	flashPersonDeleted
+	flashSite
 )
 
 // text is what a flash says; a number that none of ours has says nothing.
@@ -178,6 +185,20 @@ func (f flash) text() string {
 		return "Your account will be deleted. If you change your mind, sign in: that keeps it."
 	case flashStays:
 		return "Welcome back: your account stays."
+	case flashSuspended:
+		return "That account is suspended, and its sessions are ended."
+	case flashRestored:
+		return "That account may sign in again."
+	case flashRole:
+		return "The role is changed."
+	case flashResetMailed:
+		return "A link for a new password is on its way to them."
+	case flashEndedSessions:
+		return "That account is signed out everywhere."
+	case flashPersonDeleted:
+		return "That account is deleted."
+	case flashSite:
+		return "The settings of the site are saved."
 	}
 	return ""
 }

@@ -5,6 +5,8 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
+
+	"twite/models"
 )
 
 // access says who may enter a route.
@@ -83,13 +85,25 @@ func (s *Server) routes() []route {
 		get(exportPath+"/{id}", member, s.downloadExport).fresh(),
 		get("/settings/delete", member, s.deletePage).fresh(),
 		post("/settings/delete", member, s.deleteAccount, "password").on("/settings/delete").fresh(),
-
-		// What moderators and administrators see to.
+		// The admin pages. Whom one may act on is in the query.
+		get("/admin", moderator, s.admin),
+		get("/admin/people", moderator, s.people),
+		get("/admin/people/{id}", moderator, s.person),
+		post("/admin/people/{id}/suspend", moderator, s.deed(flashSuspended, models.Staff.Suspend)).on("/admin/people/{id}").fresh(),
+		post("/admin/people/{id}/restore", moderator, s.deed(flashRestored, models.Staff.Restore)).on("/admin/people/{id}").fresh(),
+		post("/admin/people/{id}/role", admin, s.setRole).on("/admin/people/{id}").fresh(),
+		post("/admin/people/{id}/reset-link", admin, s.resetLink).on("/admin/people/{id}").fresh(),
+		post("/admin/people/{id}/end-sessions", admin, s.deed(flashEndedSessions, models.Staff.EndSessions)).on("/admin/people/{id}").fresh(),
+		get("/admin/people/{id}/delete", admin, s.askDeletePerson),
+		post("/admin/people/{id}/delete", admin, s.deletePerson).on("/admin/people/{id}/delete").fresh(),
 		get("/admin/requests", moderator, s.requests),
-		post("/admin/requests/{id}/approve", moderator, s.approveRequest),
-		post("/admin/requests/{id}/refuse", moderator, s.refuseRequest),
+		post("/admin/requests/{id}/approve", moderator, s.approveRequest).on(requestsPage).fresh(),
+		post("/admin/requests/{id}/refuse", moderator, s.refuseRequest).on(requestsPage).fresh(),
 		get("/admin/invitations", admin, s.allInvitations),
-		post("/admin/invitations/{id}/revoke", admin, s.revokeAnyInvitation),
+		post("/admin/invitations/{id}/revoke", admin, s.revokeAnyInvitation).on(allInvitationsPage).fresh(),
+		get("/admin/settings", admin, s.siteSettings),
+		post("/admin/settings", admin, s.updateSite, siteFields...).on("/admin/settings").fresh(),
+		get("/admin/audit", admin, s.auditLog),
 	}
 }
 

@@ -143,30 +143,48 @@ var rules = map[string]rule{
 	"GET /settings/export/{id}": {ok: "200", others: "404"},
 	"GET /settings/delete":      {ok: "200"},
 	"POST /settings/delete":     {fields: []string{"password", "x"}, ok: "422"},
+	// {id} is a member: what these do to others than members is in TestG2_RanksDecideWhoMayActOnWhom.
+	"GET /admin":                           {ok: "303 /admin/people"},
+	"GET /admin/people":                    {ok: "200"},
+	"GET /admin/people/{id}":               {ok: "200"},
+	"POST /admin/people/{id}/suspend":      {ok: "303 /admin/people/{id}"},
+	"POST /admin/people/{id}/restore":      {ok: "303 /admin/people/{id}"},
+	"POST /admin/people/{id}/role":         {fields: []string{"role", "member"}, ok: "303 /admin/people/{id}"},
+	"POST /admin/people/{id}/reset-link":   {ok: "303 /admin/people/{id}"},
+	"POST /admin/people/{id}/end-sessions": {ok: "303 /admin/people/{id}"},
+	"GET /admin/people/{id}/delete":        {ok: "200"},
+	"POST /admin/people/{id}/delete":       {ok: "422"},
+	"GET /admin/settings":                  {ok: "200"},
+	"POST /admin/settings":                 {fields: []string{"inviting", "member"}, ok: "303 /admin/settings"},
+	"GET /admin/audit":                     {ok: "200"},
 }
 
-var roles = []string{"stranger", "member", "owner", "moderator", "admin", "suspended"}
+// "owner" is the member whose thing it is; those with a role on the site are named by it.
+var roles = []string{"stranger", "member", "owner", "moderator", "admin", "siteowner", "suspended"}
 
-// entitled are the roles that routes with these kinds of access are for.
-var entitled = map[string][]string{"moderator": {"moderator", "admin"}, "admin": {"admin"}}
+// ranks are the roles on the site that get into the admin pages, by access.
+var ranks = map[string][]string{
+	"moderator": {"moderator", "admin", "siteowner"},
+	"admin":     {"admin", "siteowner"},
+}
 
 // expected is what a role gets, following from the access of a route and its rule.
 func (r rule) expected(entry handlers.RouteEntry, role, path string) string {
 	signedIn := role != "stranger" && role != "suspended"
 	get := entry.Method == http.MethodGet
-	staff := entitled[entry.Access]
+	ranked, led := ranks[entry.Access], entry.Access == "member" || ranks[entry.Access] != nil
 	switch {
 	case !signedIn && r.stranger != "":
 		return r.stranger
-	case !signedIn && (entry.Access == "member" || staff != nil) && get:
+	case !signedIn && led && get:
 		return "303 /login?next=" + strings.NewReplacer("/", "%2F", "@", "%40").Replace(path)
-	case !signedIn && (entry.Access == "member" || staff != nil):
+	case !signedIn && led:
 		return "303 /login"
 	case !signedIn && entry.Access == "writer":
 		return "401"
 	case signedIn && entry.Access == "guest":
 		return "303 /"
-	case staff != nil && !slices.Contains(staff, role):
+	case ranked != nil && !slices.Contains(ranked, role):
 		return "403"
 	case role != "owner" && r.others != "":
 		return r.others
@@ -218,14 +236,17 @@ func thingOf(srv *server, owner *client, pattern string) string {
 		return srv.export(owner.user, "zip")
 	}
 	switch {
+	case strings.HasPrefix(pattern, "/admin/people/{id}"):
+		return strings.Replace(pattern, "{id}", fmt.Sprint(owner.user.ID), 1)
 	case strings.HasPrefix(pattern, "/admin/requests/{id}"):
-		return strings.Replace(pattern, "{id}", fmt.Sprint(srv.request("asking-"+owner.user.Username)), 1)
+		return strings.Replace(pattern, "{id}", fmt.Sprint(srv.request(fmt.Sprint("asking-", srv.count("SELECT max(id) FROM users")))), 1)
 	case strings.Contains(pattern, "/invitations/{id}"):
 		srv.invitePath(owner.user, 1)
 		return strings.Replace(pattern, "{id}", fmt.Sprint(srv.count("SELECT max(id) FROM invitations")), 1)
 	case strings.HasPrefix(pattern, "/invite/"):
 		return srv.invitePath(owner.user, 1)
 	case strings.HasPrefix(pattern, "/setup/"):
+		srv.exec("UPDATE users SET role = 'member' WHERE role = 'owner'") // while there is one, nobody is set up
 		return srv.setupPath()
 	case strings.HasSuffix(pattern, "/{token}"):
 		return srv.resetPath(owner.user.Username)
@@ -250,6 +271,8 @@ func (s *server) inRole(role string, owner *client) *client {
 		err = s.db.SetRole(s.t.Context(), name, models.Moderator)
 	case "admin":
 		err = s.db.SetRole(s.t.Context(), name, models.Admin)
+	case "siteowner":
+		err = s.db.SetRole(s.t.Context(), name, models.Owner)
 	case "suspended":
 		err = s.db.Suspend(s.t.Context(), name)
 	}

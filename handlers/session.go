@@ -94,9 +94,10 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 }
 
 // authenticate is models.Authenticate behind the limits on failed sign-ins.
-func (s *Server) authenticate(r *http.Request, name, password string) (models.Login, error) {
-	id, err := s.db.AccountID(r.Context(), name)
-	if err != nil {
+func (s *Server) authenticate(r *http.Request, name, password string) (login models.Login, err error) {
+	var id int64
+	defer func() { s.logSecurity(r, "sign in", id, err) }()
+	if id, err = s.db.AccountID(r.Context(), name); err != nil {
 		return models.Login{}, err
 	}
 	address, account := clientKey(r), accountKey(id)
@@ -106,7 +107,7 @@ func (s *Server) authenticate(r *http.Request, name, password string) (models.Lo
 	if err := s.takeSignIn(r.Context(), address, account); err != nil {
 		return models.Login{}, err
 	}
-	login, err := s.db.Authenticate(r.Context(), name, password)
+	login, err = s.db.Authenticate(r.Context(), name, password)
 	if errors.Is(err, models.ErrWrongPassword) {
 		return login, cmp.Or(s.failSignIn(r.Context()), err)
 	}
@@ -183,7 +184,9 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
 
 // endVisit ends the session, leaves nothing of it in the browser, and leads to the sign-in.
 func (s *Server) endVisit(w http.ResponseWriter, r *http.Request, f flash) error {
-	if err := s.sessions.Destroy(r.Context()); err != nil {
+	err := s.sessions.Destroy(r.Context())
+	s.logSecurity(r, "sign out", viewer(r).ID, err)
+	if err != nil {
 		return err
 	}
 	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
@@ -213,7 +216,9 @@ func (s *Server) revokeSession(w http.ResponseWriter, r *http.Request) error {
 	if id == visit(r).SessionID {
 		return s.logout(w, r)
 	}
-	if err := s.store.Revoke(r.Context(), viewer(r).ID, id); err != nil {
+	err = s.store.Revoke(r.Context(), viewer(r).ID, id)
+	s.logSecurity(r, "end session", viewer(r).ID, err)
+	if err != nil {
 		return err
 	}
 	return s.finishSessions(w, r, flashSession)
@@ -221,7 +226,9 @@ func (s *Server) revokeSession(w http.ResponseWriter, r *http.Request) error {
 
 // revokeOtherSessions ends all of the viewer's sessions but this one.
 func (s *Server) revokeOtherSessions(w http.ResponseWriter, r *http.Request) error {
-	if err := s.store.RevokeOthers(r.Context(), viewer(r).ID, visit(r).SessionID); err != nil {
+	err := s.store.RevokeOthers(r.Context(), viewer(r).ID, visit(r).SessionID)
+	s.logSecurity(r, "end other sessions", viewer(r).ID, err)
+	if err != nil {
 		return err
 	}
 	return s.finishSessions(w, r, flashSessions)

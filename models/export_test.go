@@ -12,6 +12,9 @@ var DeleteUser = (*DB).deleteUser
 // ExportChunk is how many posts an export reads at once.
 const ExportChunk = exportChunk
 
+// PostgresDSN is the URL of a database as the driver gets it.
+var PostgresDSN = postgresDSN
+
 // The rules for jobs.
 const (
 	JobAttempts = jobAttempts

@@ -93,33 +93,24 @@ func (db *DB) FindRequest(ctx context.Context, userID int64) (*Request, error) {
 
 // Approve lets an account in that waits; it is told by mail. It returns ErrNotFound when somebody else was faster. The
 // reason has done its work then, and is forgotten.
-func (db *DB) Approve(ctx context.Context, actor AuditActor, userID int64) error {
-	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		var request Request
-		err := tx.NewUpdate().Model(&request).Set("awaiting_since = NULL, reason = ''").Where(waiting).Where("id = ?", userID).
-			Returning("id, username").Scan(ctx)
+func (s Staff) Approve(ctx context.Context, userID int64) error {
+	return s.act(ctx, userID, Moderator, AuditApprove, func(ctx context.Context, tx bun.Tx, _, target party) (string, error) {
+		err := oneRow(tx.NewUpdate().Model((*User)(nil)).Set("awaiting_since = NULL, reason = ''").
+			Where(waiting).Where("id = ?", target.ID).Exec(ctx))
 		if err != nil {
-			return notFound(err)
+			return "", err
 		}
-		if err := db.audit(ctx, tx, actor, AuditApprove, request.ID, request.Username, ""); err != nil {
-			return err
-		}
-		return db.enqueue(ctx, tx, MailApproved, Payload{UserID: request.ID})
+		return "", s.db.enqueue(ctx, tx, MailApproved, Payload{UserID: target.ID})
 	})
 }
 
 // Refuse removes an account that waits; its address is told by mail, and its name is free again. It returns ErrNotFound
 // when somebody else was faster.
-func (db *DB) Refuse(ctx context.Context, actor AuditActor, userID int64) error {
-	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		var request Request
-		err := tx.NewDelete().Model(&request).Where(waiting).Where("id = ?", userID).Returning("id, username, email").Scan(ctx)
-		if err != nil {
-			return notFound(err)
+func (s Staff) Refuse(ctx context.Context, userID int64) error {
+	return s.act(ctx, userID, Moderator, AuditRefuse, func(ctx context.Context, tx bun.Tx, _, target party) (string, error) {
+		if err := oneRow(tx.NewDelete().Model((*User)(nil)).Where(waiting).Where("id = ?", target.ID).Exec(ctx)); err != nil {
+			return "", err
 		}
-		if err := db.audit(ctx, tx, actor, AuditRefuse, request.ID, request.Username, ""); err != nil {
-			return err
-		}
-		return db.enqueue(ctx, tx, MailRefused, Payload{To: request.Email})
+		return "", s.db.enqueue(ctx, tx, MailRefused, Payload{To: target.Email})
 	})
 }

@@ -11,7 +11,15 @@ import (
 	"twite/models/modelstest"
 )
 
-var boss = models.AuditActor{ID: 1, Name: "boss"}
+// moderator is somebody who may decide.
+func moderator(t testing.TB, db *models.DB, name string) models.AuditActor {
+	t.Helper()
+	user := modelstest.User(t, db, name)
+	if err := db.SetRole(t.Context(), name, models.Moderator); err != nil {
+		t.Fatal(err)
+	}
+	return models.AuditActor{ID: user.ID, Name: name}
+}
 
 // ask leaves a request behind, of somebody whose password is the name followed by "-secret".
 func ask(t testing.TB, db *models.DB, name string) *models.User {
@@ -29,7 +37,7 @@ func requestNames(t testing.TB, db *models.DB) (names []string) {
 
 func TestARequestIsNoMemberYet(t *testing.T) {
 	db, ctx := modelstest.New(t), t.Context()
-	store := db.SessionStore(idle)
+	store, boss := db.SessionStore(idle), db.As(models.CommandLine)
 	walker := ask(t, db, "walker")
 	if walker.ID == 0 || walker.AwaitingSince == nil || walker.Role != models.Member {
 		t.Errorf("request %+v", walker)
@@ -52,7 +60,7 @@ func TestARequestIsNoMemberYet(t *testing.T) {
 	_, err = db.Authenticate(ctx, "walker", "another secret")
 	wantError(t, err, models.ErrAwaiting)
 
-	if err := db.Approve(ctx, boss, walker.ID); err != nil {
+	if err := boss.Approve(ctx, walker.ID); err != nil {
 		t.Fatal(err)
 	}
 	wantExactly(t, db, "walker", "another secret")
@@ -108,6 +116,9 @@ func TestRequestsAreDecidedInTurn(t *testing.T) {
 	db, ctx := modelstest.New(t), t.Context()
 	clock := stopClock(db)
 	modelstest.User(t, db, "member")
+	actor := moderator(t, db, "boss")
+	exec(t, db, "DELETE FROM audit")
+	boss := db.As(actor)
 	for _, name := range []string{"zoe", "adam", "mia"} {
 		ask(t, db, name)
 		clock.pass(time.Minute)
@@ -119,7 +130,7 @@ func TestRequestsAreDecidedInTurn(t *testing.T) {
 	if list[0].Reason != "I like zoes." || list[0].EmailConfirmedAt != nil || !list[0].AwaitingSince.Equal(clock.now.Add(-3*time.Minute)) {
 		t.Errorf("the first is %+v", list[0])
 	}
-	if err := errors.Join(db.Approve(ctx, boss, list[0].ID), db.Refuse(ctx, boss, list[1].ID)); err != nil {
+	if err := errors.Join(boss.Approve(ctx, list[0].ID), boss.Refuse(ctx, list[1].ID)); err != nil {
 		t.Fatal(err)
 	}
 	if got := fmt.Sprint(requestNames(t, db)); got != "[mia]" {
@@ -132,8 +143,8 @@ func TestRequestsAreDecidedInTurn(t *testing.T) {
 	modelstest.User(t, db, "adam") // a refused name is free again
 	member := must[models.Login](t)(db.Authenticate(ctx, "member", "member-secret"))
 	for _, id := range []int64{member.UserID, list[0].ID, list[1].ID, 0, 4711} {
-		wantError(t, db.Approve(ctx, boss, id), models.ErrNotFound)
-		wantError(t, db.Refuse(ctx, boss, id), models.ErrNotFound)
+		wantError(t, boss.Approve(ctx, id), models.ErrNotFound)
+		wantError(t, boss.Refuse(ctx, id), models.ErrNotFound)
 		_, err := db.FindRequest(ctx, id)
 		wantError(t, err, models.ErrNotFound)
 	}
@@ -147,9 +158,9 @@ func TestARequestIsDecidedOnce(t *testing.T) {
 	decided := 0
 	for _, err := range inParallel(20, func(i int) error {
 		if i%4 < 2 {
-			return servers[i%2].Approve(t.Context(), boss, walker)
+			return servers[i%2].As(models.CommandLine).Approve(t.Context(), walker)
 		}
-		return servers[i%2].Refuse(t.Context(), boss, walker)
+		return servers[i%2].As(models.CommandLine).Refuse(t.Context(), walker)
 	}) {
 		if err == nil {
 			decided++
@@ -162,8 +173,26 @@ func TestARequestIsDecidedOnce(t *testing.T) {
 	}
 }
 
+// TestG2_MembersDecideOnNobody, whatever the page said when they opened it.
+func TestG2_MembersDecideOnNobody(t *testing.T) {
+	db, ctx := modelstest.New(t), t.Context()
+	walker := ask(t, db, "walker").ID
+	former := moderator(t, db, "former")
+	if err := db.SetRole(ctx, "former", models.Member); err != nil {
+		t.Fatal(err)
+	}
+	for _, actor := range []models.AuditActor{former, {}, {ID: walker, Name: "walker"}, {ID: 4711, Name: "nobody"}} {
+		wantError(t, db.As(actor).Approve(ctx, walker), models.ErrRank)
+		wantError(t, db.As(actor).Refuse(ctx, walker), models.ErrRank)
+	}
+	if got := fmt.Sprint(requestNames(t, db)); got != "[walker]" {
+		t.Errorf("requests %s", got)
+	}
+}
+
 func TestMailAboutRequests(t *testing.T) {
 	db, ctx := modelstest.New(t), t.Context()
+	boss := db.As(models.CommandLine)
 	for name, role := range map[string]models.Role{"member": models.Member, "mod": models.Moderator, "admin1": models.Admin, "owner1": models.Owner, "away": models.Owner} {
 		modelstest.User(t, db, name)
 		if err := db.SetRole(ctx, name, role); err != nil {
@@ -193,7 +222,7 @@ func TestMailAboutRequests(t *testing.T) {
 	exec(t, db, "DELETE FROM jobs")
 	second := ask(t, db, "runner")
 	exec(t, db, "DELETE FROM jobs")
-	if err := errors.Join(db.Approve(ctx, boss, walker.ID), db.Refuse(ctx, boss, second.ID)); err != nil {
+	if err := errors.Join(boss.Approve(ctx, walker.ID), boss.Refuse(ctx, second.ID)); err != nil {
 		t.Fatal(err)
 	}
 	list := jobs(t, db)

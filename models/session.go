@@ -20,7 +20,12 @@ const (
 	sessionRemember = "__rememberMe" // set by scs
 )
 
-const userAgentMax = 256 // bytes kept of what a browser says of itself
+const (
+	// SessionsMax is how many sessions a user can have at once: one more ends the one that was not used for the longest time.
+	SessionsMax = 50
+
+	userAgentMax = 256 // bytes kept of what a browser says of itself
+)
 
 // A Session is one signed-in browser, as its user sees it.
 type Session struct {
@@ -176,6 +181,22 @@ func (s *SessionStore) CommitCtx(ctx context.Context, token string, data []byte,
 	if refersToNothing(err) {
 		return nil
 	}
+	if err != nil || row.UserID == nil {
+		return err
+	}
+	return s.endSurplus(ctx, *row.UserID)
+}
+
+// endSurplus ends those of a user's sessions that are too many. It comes after the new one is stored, so that of many
+// who sign in at once the last one sees all others.
+func (s *SessionStore) endSurplus(ctx context.Context, userID int64) error {
+	alive := func(q bun.QueryBuilder) bun.QueryBuilder {
+		return q.Where("user_id = ? AND revoked_at IS NULL", userID)
+	}
+	stay := s.db.write.NewSelect().Model((*Session)(nil)).Column("id").ApplyQueryBuilder(alive).
+		OrderExpr("last_seen DESC, id DESC").Limit(SessionsMax)
+	_, err := s.db.write.NewUpdate().Model((*Session)(nil)).Set("revoked_at = ?", s.db.now()).
+		ApplyQueryBuilder(alive).Where("id NOT IN (?)", stay).Exec(ctx)
 	return err
 }
 

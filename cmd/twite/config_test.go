@@ -70,7 +70,7 @@ func TestDefaults(t *testing.T) {
 	if site.BaseURL.String() != "http://127.0.0.1:8080" || site.Registration != models.RegistrationOpen || !site.Public || site.TrustedProxies != nil {
 		t.Errorf("site %+v", site)
 	}
-	if c.SMTP != (SMTP{}) || site.Mail || c.Reset != time.Hour {
+	if c.SMTP != (SMTP{}) || site.Mail || site.ResetLifetime != time.Hour {
 		t.Errorf("configuration of mail %+v", c)
 	}
 	if want := (handlers.Limits{

@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -107,18 +105,10 @@ func tellInvitation(w *world) {
 // approving has the site ask moderators from now on.
 func (w *world) approving() {
 	w.t.Helper()
-	if _, err := rawDatabase(w.t, w.database).Exec("UPDATE site SET registration = 'approval'"); err != nil {
-		w.t.Fatal(err)
-	}
-	eventually(w.t, "the register form asks for a reason", func() bool {
-		response, err := http.Get(w.address("/register"))
-		if err != nil {
-			return false
-		}
-		defer response.Body.Close()
-		text, err := io.ReadAll(response.Body)
-		return err == nil && strings.Contains(string(text), `name="reason"`)
-	})
+	boss := w.boss()
+	boss.open("/admin/settings")
+	boss.submit("/admin/settings", fields{"registration": "approval"})
+	boss.see(status("settings"), holdsValue("/admin/settings", "registration", "approval"))
 }
 
 // letter waits for the mail with this subject.

@@ -53,6 +53,9 @@ var stories = map[string]func(*world){
 	"request to join":    tellRequest,
 	"leaving":            tellLeaving,
 	"export":             tellExport,
+	"admin, people":      tellAdminPeople,
+	"admin, delete":      tellAdminDelete,
+	"site settings":      tellSiteSettings,
 }
 
 // TestH2_Stories tells each story in a plain client on both databases, and in a real Chromium with and without scripts on

@@ -32,7 +32,7 @@ func TestModeratorsHearOfRequestsThatWait(t *testing.T) {
 	}
 	w, log := newWorker(t, db, server.url())
 	decided, waiting := wouldJoin(t, db, "early"), wouldJoin(t, db, "walker")
-	if err := db.Approve(t.Context(), models.CommandLine, decided.ID); err != nil {
+	if err := db.As(models.CommandLine).Approve(t.Context(), decided.ID); err != nil {
 		t.Fatal(err)
 	}
 	for w.next(t.Context()) {

@@ -62,7 +62,7 @@ func serve(ctx context.Context, env environment, args []string) error {
 	defer stop()
 	background.Go(func() { purge(ctx, site.Store(), db, config.Events, log) })
 	w := &worker{
-		db: db, smtp: config.SMTP, site: config.Site.BaseURL.String(), resets: config.Reset, exports: config.Exports, log: log,
+		db: db, smtp: config.SMTP, site: config.Site.BaseURL.String(), resets: config.Site.ResetLifetime, exports: config.Exports, log: log,
 	}
 	background.Go(func() { w.run(ctx) })
 	if !config.Site.Mail {
