@@ -74,8 +74,11 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 		f.Values["kept"] = "yes"
 	}
 	login, err := s.authenticate(r, name, password)
-	if errors.Is(err, models.ErrWrongPassword) {
+	switch {
+	case errors.Is(err, models.ErrWrongPassword):
 		err = models.FieldErrors{{Message: "Invalid username or password"}}
+	case errors.Is(err, models.ErrAwaiting):
+		err = models.FieldErrors{{Message: "Your request to join is not decided yet. Try again later."}}
 	}
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showLogin(w, r, status, f)
