@@ -43,10 +43,10 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, login models.Log
 
 // arrive begins a session, and leads to where its user wanted to go.
 func (s *Server) arrive(w http.ResponseWriter, r *http.Request, a arrival) error {
-	if err := s.beginSession(r, a); err != nil {
+	if err := s.db.NoteSignIn(r.Context(), a.login.UserID); err != nil {
 		return err
 	}
-	if err := s.db.NoteSignIn(r.Context(), a.login.UserID); err != nil {
+	if err := s.beginSession(w, r, a); err != nil {
 		return err
 	}
 	return s.redirect(w, r, a.next)
@@ -112,6 +112,7 @@ func (s *Server) enterCode(w http.ResponseWriter, r *http.Request) error {
 		return s.startAgain(w, r, err)
 	}
 	err = s.checkCode(r, a.login, r.PostForm.Get("code"))
+	s.logSecurity(r, "enter code", a.login.UserID, err)
 	var f views.Form
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showCode(w, r, status, f)

@@ -28,6 +28,8 @@ type Config struct {
 	RememberLifetime time.Duration       // after which a remembered session ends
 	SudoLifetime     time.Duration       // after which a sensitive change asks for the password again
 	StepLifetime     time.Duration       // after which the second step of a sign-in needs the first again
+	DeleteGrace      time.Duration       // between asking for the deletion of an account and the deletion
+	ResetLifetime    time.Duration       // after which a link for a new password works no more
 	Limits           Limits
 }
 

@@ -48,19 +48,23 @@ type SecurityEvent struct {
 	ID        int64 `bun:",pk,autoincrement"`
 	UserID    int64
 	Kind      EventKind
-	Detail    string // what it was about, such as the name of a passkey; may be empty
+	Detail    string // what it was about, such as the name of a passkey or a date; may be empty
 	IP        string `bun:"ip"`
 	UserAgent string
 	CreatedAt time.Time
 }
 
 // note adds an event, with the address and browser of the Visit in ctx, and has the owner told by mail where that is due.
+// It returns ErrNotFound if there is no such account.
 func (db *DB) note(ctx context.Context, tx bun.IDB, userID int64, kind EventKind, detail string) error {
 	visit := VisitFrom(ctx)
 	event := &SecurityEvent{
 		UserID: userID, Kind: kind, Detail: detail, IP: visit.IP, UserAgent: clip(visit.UserAgent, userAgentMax), CreatedAt: db.now(),
 	}
 	if _, err := tx.NewInsert().Model(event).Exec(ctx); err != nil {
+		if refersToNothing(err) { // the account is just being removed
+			return ErrNotFound
+		}
 		return err
 	}
 	if !kind.mailed() {
