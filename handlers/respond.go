@@ -117,7 +117,6 @@ const (
 	flashMailed
 	flashReset
 	flashFactor
-	flashTOTPOff
 	flashExport
 	flashLeaving
 	flashStays
@@ -128,6 +127,7 @@ const (
 	flashEndedSessions
 	flashPersonDeleted
 	flashSite
+	flashTOTPOff
 )
 
 // text is what a flash says; a number that none of ours has says nothing.

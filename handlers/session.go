@@ -114,19 +114,12 @@ func (s *Server) authenticate(r *http.Request, name, password string) (login mod
 
 func accountKey(id int64) string { return fmt.Sprint("id ", id) }
 
-// beginSession signs somebody in who has done all that it takes. Who comes back before their account was removed keeps it.
-func (s *Server) beginSession(w http.ResponseWriter, r *http.Request, a arrival) error {
-	ctx := r.Context()
-	undone, err := s.db.UndoDeletion(ctx, a.login.UserID)
-	if err != nil {
-		return err
-	}
-	if undone {
-		s.setFlash(w, flashStays)
-	}
+// beginSession signs somebody in who has done all that it takes.
+func (s *Server) beginSession(r *http.Request, a arrival) error {
 	if err := s.clearSession(r); err != nil {
 		return err
 	}
+	ctx := r.Context()
 	s.bindSession(r, a.login)
 	lifetime := s.config.SessionLifetime
 	if a.remember {
