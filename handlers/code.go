@@ -116,6 +116,7 @@ func (s *Server) enterCode(w http.ResponseWriter, r *http.Request) error {
 		return s.startAgain(w, r, err)
 	}
 	err = s.checkCode(r, a.login, r.PostForm.Get("code"))
+	s.logSecurity(r, "enter code", a.login.UserID, err)
 	var f views.Form
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showCode(w, r, status, f)
