@@ -129,7 +129,7 @@ func (s *Server) passkeyLogin(w http.ResponseWriter, r *http.Request) error {
 		f.Values["kept"] = "yes"
 	}
 	if status := rejected(w, err, &f); status != 0 && secondStep {
-		return s.showCode(w, r, status, f)
+		return s.showCode(w, r, status, f, a.factors)
 	} else if status != 0 {
 		return s.showLogin(w, r, status, f)
 	}
