@@ -44,11 +44,15 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, login models.Log
 
 // arrive begins a session, and leads to where its user wanted to go.
 func (s *Server) arrive(w http.ResponseWriter, r *http.Request, a arrival) error {
+	stays, err := s.db.NoteSignIn(r.Context(), a.login.UserID)
+	if err != nil {
+		return s.startAgain(w, r, err)
+	}
 	if err := s.beginSession(r, a); err != nil {
 		return err
 	}
-	if err := s.db.NoteSignIn(r.Context(), a.login.UserID); err != nil {
-		return err
+	if stays {
+		s.setFlash(w, flashStays)
 	}
 	return s.redirect(w, r, a.next)
 }
@@ -94,7 +98,7 @@ func (s *Server) codePage(w http.ResponseWriter, r *http.Request) error {
 	return s.showCode(w, r, http.StatusOK, views.Form{}, a.factors)
 }
 
-// startAgain leads somebody without a first step to the sign-in.
+// startAgain leads somebody without a first step, or whose account has just gone, to the sign-in.
 func (s *Server) startAgain(w http.ResponseWriter, r *http.Request, err error) error {
 	if errors.Is(err, models.ErrNotFound) {
 		return s.redirect(w, r, LocalPath{"/login"})

@@ -120,6 +120,16 @@ const (
 	flashPasskey
 	flashPasskeyNamed
 	flashPasskeyRemoved
+	flashExport
+	flashLeaving
+	flashStays
+	flashSuspended
+	flashRestored
+	flashRole
+	flashResetMailed
+	flashEndedSessions
+	flashPersonDeleted
+	flashSite
 	flashTOTPOff
 )
 
@@ -162,6 +172,26 @@ func (f flash) text() string {
 		return "Your passkey has its new name."
 	case flashPasskeyRemoved:
 		return "That passkey is removed. Every other session is signed out."
+	case flashExport:
+		return "Your export is being made."
+	case flashLeaving:
+		return "Your account will be deleted. If you change your mind, sign in: that keeps it."
+	case flashStays:
+		return "Welcome back: your account stays."
+	case flashSuspended:
+		return "That account is suspended, and its sessions are ended."
+	case flashRestored:
+		return "That account may sign in again."
+	case flashRole:
+		return "The role is changed."
+	case flashResetMailed:
+		return "A link for a new password is on its way to them."
+	case flashEndedSessions:
+		return "That account is signed out everywhere."
+	case flashPersonDeleted:
+		return "That account is deleted."
+	case flashSite:
+		return "The settings of the site are saved."
 	}
 	return ""
 }

@@ -15,6 +15,7 @@ type JobKind string
 const (
 	MailReset  JobKind = "mail.reset"  // a link for a new password, to the address To
 	MailNotice JobKind = "mail.notice" // word of the security event EventID, to its owner
+	MakeExport JobKind = "export"      // the export that the user UserID waits for
 )
 
 // A Payload is what a job is about, as far as its kind needs it. It never holds a secret.
@@ -50,6 +51,12 @@ type Job struct {
 func (db *DB) enqueue(ctx context.Context, tx bun.IDB, kind JobKind, payload Payload) error {
 	now := db.now()
 	_, err := tx.NewInsert().Model(&Job{Kind: kind, Payload: payload, RunAt: now, CreatedAt: now}).Returning("NULL").Exec(ctx)
+	return err
+}
+
+// PurgeJobs removes the jobs that failed for good longer ago than age.
+func (db *DB) PurgeJobs(ctx context.Context, age time.Duration) error {
+	_, err := db.write.NewDelete().Model((*Job)(nil)).Where("failed_at < ?", db.now().Add(-age)).Exec(ctx)
 	return err
 }
 
@@ -94,6 +101,10 @@ func (db *DB) PostponeJob(ctx context.Context, job *Job, cause error) (failed bo
 	} else {
 		update = update.Set("run_at = ?", now.Add(jobBackoff<<(job.Attempts-1)))
 	}
-	_, err = update.Exec(ctx)
-	return failed, err
+	return failed, db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if _, err := update.Conn(tx).Exec(ctx); err != nil || !failed || job.Kind != MakeExport {
+			return err
+		}
+		return db.failExport(ctx, tx, job.Payload.UserID)
+	})
 }
