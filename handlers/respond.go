@@ -117,9 +117,6 @@ const (
 	flashMailed
 	flashReset
 	flashFactor
-	flashPasskey
-	flashPasskeyNamed
-	flashPasskeyRemoved
 	flashExport
 	flashLeaving
 	flashStays
@@ -130,6 +127,9 @@ const (
 	flashEndedSessions
 	flashPersonDeleted
 	flashSite
+	flashPasskey
+	flashPasskeyNamed
+	flashPasskeyRemoved
 	flashTOTPOff
 )
 
@@ -166,12 +166,6 @@ func (f flash) text() string {
 		return "Codes from an app are off. Every other session is signed out."
 	case flashFactor:
 		return "Your role on this site needs a second factor. Set one up here, then go on."
-	case flashPasskey:
-		return "Your passkey is added. Every other session is signed out."
-	case flashPasskeyNamed:
-		return "Your passkey has its new name."
-	case flashPasskeyRemoved:
-		return "That passkey is removed. Every other session is signed out."
 	case flashExport:
 		return "Your export is being made."
 	case flashLeaving:
@@ -192,6 +186,12 @@ func (f flash) text() string {
 		return "That account is deleted."
 	case flashSite:
 		return "The settings of the site are saved."
+	case flashPasskey:
+		return "Your passkey is added. Every other session is signed out."
+	case flashPasskeyNamed:
+		return "Your passkey has its new name."
+	case flashPasskeyRemoved:
+		return "That passkey is removed. Every other session is signed out."
 	}
 	return ""
 }

@@ -133,9 +133,10 @@ var rules = map[string]rule{
 	"POST /settings/security/passkeys":             {fields: []string{"name", "x"}, ok: "422"},
 	"POST /settings/security/passkeys/{id}/rename": {fields: []string{"name", "x"}, ok: "303 /settings/security", others: "404"},
 	"POST /settings/security/passkeys/{id}/remove": {ok: "303 /settings/security", others: "404"},
-	"GET /settings/sessions":                       {ok: "200"},
-	"POST /settings/sessions/{id}/revoke":          {ok: "303 /login", others: "404"},
-	"POST /settings/sessions/revoke-others":        {ok: "303 /settings/sessions"},
+
+	"GET /settings/sessions":                {ok: "200"},
+	"POST /settings/sessions/{id}/revoke":   {ok: "303 /login", others: "404"},
+	"POST /settings/sessions/revoke-others": {ok: "303 /settings/sessions"},
 
 	"GET /settings/export":      {ok: "200"},
 	"POST /settings/export":     {ok: "303 /settings/export"},

@@ -36,6 +36,8 @@ func passkeyPath(p models.Passkey, action string) string {
 }
 
 // PasskeySection is the part of SecurityPage about passkeys, and the answer to a form of it that was refused.
+//
+//go:noinline
 func PasskeySection(p Page, passkeys Passkeys) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -96,6 +98,7 @@ func PasskeySection(p Page, passkeys Passkeys) templ.Component {
 	})
 }
 
+//go:noinline
 func passkey(p Page, k models.Passkey, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -345,6 +348,7 @@ func passkey(p Page, k models.Passkey, f Form) templ.Component {
 	})
 }
 
+//go:noinline
 func newPasskey(f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -427,6 +431,8 @@ func newPasskey(f Form) templ.Component {
 
 // passkeyButton asks the browser for a passkey, and posts it with the form around it to path; the answer takes the place
 // of target. It is not shown where scripts are off or browsers know no passkeys: passkey.js tells.
+//
+//go:noinline
 func passkeyButton(path, target, class string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

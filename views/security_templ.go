@@ -21,6 +21,8 @@ const (
 )
 
 // SecurityPage shows what guards the account beside its password, and what happened to it.
+//
+//go:noinline
 func SecurityPage(p Page, s Security) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -69,6 +71,8 @@ func SecurityPage(p Page, s Security) templ.Component {
 }
 
 // SecuritySections are what stands on SecurityPage.
+//
+//go:noinline
 func SecuritySections(p Page, s Security) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -112,6 +116,7 @@ func SecuritySections(p Page, s Security) templ.Component {
 	})
 }
 
+//go:noinline
 func appSection(factors models.Factors) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -203,6 +208,7 @@ func appSection(factors models.Factors) templ.Component {
 	})
 }
 
+//go:noinline
 func recoverySection(factors models.Factors) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -279,6 +285,7 @@ func recoverySection(factors models.Factors) templ.Component {
 	})
 }
 
+//go:noinline
 func eventSection(p Page, events []models.SecurityEvent) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -387,6 +394,8 @@ func eventSection(p Page, events []models.SecurityEvent) templ.Component {
 }
 
 // TOTPPage has an app learn the secret, and proves that it did.
+//
+//go:noinline
 func TOTPPage(p Page, f Form, setup TOTPSetup) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -435,6 +444,8 @@ func TOTPPage(p Page, f Form, setup TOTPSetup) templ.Component {
 }
 
 // TOTPForm is the form of TOTPPage.
+//
+//go:noinline
 func TOTPForm(p Page, f Form, setup TOTPSetup) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -545,6 +556,8 @@ func TOTPForm(p Page, f Form, setup TOTPSetup) templ.Component {
 }
 
 // qrCode is black on white whatever the colours of the page: not every camera reads it the other way round.
+//
+//go:noinline
 func qrCode(code QRCode) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -601,6 +614,8 @@ func qrCode(code QRCode) templ.Component {
 }
 
 // RecoveryCodesPage shows recovery codes: once, since only their hashes are kept.
+//
+//go:noinline
 func RecoveryCodesPage(p Page, codes []string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -649,6 +664,8 @@ func RecoveryCodesPage(p Page, codes []string) templ.Component {
 }
 
 // RecoveryCodes are what stands on RecoveryCodesPage.
+//
+//go:noinline
 func RecoveryCodes(codes []string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -715,6 +732,8 @@ func RecoveryCodes(codes []string) templ.Component {
 }
 
 // CodePage is the second step of a sign-in.
+//
+//go:noinline
 func CodePage(p Page, f Form, factors models.Factors) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -771,6 +790,8 @@ func CodePage(p Page, f Form, factors models.Factors) templ.Component {
 }
 
 // CodeForm is the form of CodePage.
+//
+//go:noinline
 func CodeForm(p Page, f Form, factors models.Factors) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -15,6 +15,8 @@ import (
 )
 
 // LoginPage asks who one is.
+//
+//go:noinline
 func LoginPage(p Page, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -94,6 +96,8 @@ func LoginPage(p Page, f Form) templ.Component {
 }
 
 // LoginForm is the form of LoginPage: also the answer where signing in became necessary in place.
+//
+//go:noinline
 func LoginForm(p Page, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -200,6 +204,8 @@ func LoginForm(p Page, f Form) templ.Component {
 }
 
 // ConfirmPage asks once more who one is, before a sensitive change.
+//
+//go:noinline
 func ConfirmPage(p Page, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -252,6 +258,8 @@ func ConfirmPage(p Page, f Form) templ.Component {
 }
 
 // ConfirmForm is the form of ConfirmPage. It is always sent as a page, because what follows may be any page.
+//
+//go:noinline
 func ConfirmForm(p Page, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -317,6 +325,8 @@ func ConfirmForm(p Page, f Form) templ.Component {
 }
 
 // LogoutPage asks before anything is changed.
+//
+//go:noinline
 func LogoutPage(p Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -369,6 +379,8 @@ func LogoutPage(p Page) templ.Component {
 }
 
 // LogoutForm is the button that really signs out.
+//
+//go:noinline
 func LogoutForm(p Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -407,6 +419,8 @@ func LogoutForm(p Page) templ.Component {
 }
 
 // SettingsSessionsPage lists where the user is signed in.
+//
+//go:noinline
 func SettingsSessionsPage(p Page, sessions []models.Session) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -459,6 +473,8 @@ func SettingsSessionsPage(p Page, sessions []models.Session) templ.Component {
 }
 
 // SessionList answers a sign-out of other sessions in place.
+//
+//go:noinline
 func SessionList(p Page, sessions []models.Session) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -488,6 +504,7 @@ func SessionList(p Page, sessions []models.Session) templ.Component {
 	})
 }
 
+//go:noinline
 func sessionList(p Page, sessions []models.Session, focus bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -623,6 +640,7 @@ func sessionList(p Page, sessions []models.Session, focus bool) templ.Component 
 	})
 }
 
+//go:noinline
 func revoke(path, text, device string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

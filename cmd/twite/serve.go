@@ -115,9 +115,6 @@ func purge(ctx context.Context, store *models.SessionStore, db *models.DB, event
 		if err := db.PurgeTokens(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("old tokens not removed", "error", err)
 		}
-		if err := db.PurgeChallenges(ctx); err != nil && ctx.Err() == nil {
-			log.Warn("old challenges not removed", "error", err)
-		}
 		if n, err := db.PurgeAccounts(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("accounts not removed whose time is up", "error", err)
 		} else if n > 0 {
@@ -125,6 +122,9 @@ func purge(ctx context.Context, store *models.SessionStore, db *models.DB, event
 		}
 		if err := db.PurgeExports(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("old exports not removed", "error", err)
+		}
+		if err := db.PurgeChallenges(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("old challenges not removed", "error", err)
 		}
 		if err := db.PurgeTries(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("old tries not removed", "error", err)
