@@ -69,10 +69,7 @@ func (s *Server) showLogin(w http.ResponseWriter, r *http.Request, status int, f
 // login checks a password, the first step of a sign-in.
 func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	name, password := r.PostForm.Get("username"), r.PostForm.Get("password")
-	f := views.Form{Values: typed(r, "username", "remember_me"), Hidden: travelling(r)}
-	if hasKept(r) {
-		f.Values["kept"] = "yes"
-	}
+	f := loginForm(r)
 	login, err := s.authenticate(r, name, password)
 	switch {
 	case errors.Is(err, models.ErrWrongPassword):
@@ -87,6 +84,15 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.signIn(w, r, login, r.PostForm.Get("remember_me") != "", ParseLocalPath(r.PostForm.Get("next")))
+}
+
+// loginForm is a sign-in form as it was sent, for showing it again.
+func loginForm(r *http.Request) views.Form {
+	f := views.Form{Values: typed(r, "username", "remember_me"), Hidden: travelling(r)}
+	if hasKept(r) {
+		f.Values["kept"] = "yes"
+	}
+	return f
 }
 
 // authenticate is models.Authenticate behind the limits on failed sign-ins.
