@@ -355,3 +355,30 @@ func TestLocationsAndCookiesStayShort(t *testing.T) {
 		}
 	}
 }
+
+// TestARoleThatNeedsASecondFactorGoesNoFurther until one is set up: not as itself, but it can still read and sign out.
+func TestARoleThatNeedsASecondFactorGoesNoFurther(t *testing.T) {
+	c := newCrawler(t)
+	post := c.post(c.owner.user, "mine")
+	if err := c.db.UpdateSite(t.Context(), models.CommandLine, models.Site{SecondFactor: models.Admin, Inviting: models.Member}); err != nil {
+		t.Fatal(err)
+	}
+	before := c.content()
+	for _, path := range []string{"/settings/profile", "/settings/account", "/settings/sessions", post + "/edit"} {
+		for _, way := range bothWays {
+			c.owner.get(path, way...).leadsOn(t, "/settings/security")
+		}
+	}
+	for _, path := range []string{"/posts", post, post + "/delete", "/settings/profile", "/settings/sessions/revoke-others"} {
+		c.owner.post(path, form("body", "x", "bio", "x")).wants(t, 403)
+	}
+	if after := c.content(); after != before {
+		t.Errorf("the database changed:\n%s\nwas\n%s", after, before)
+	}
+	c.member.post("/posts", form("body", "members are not asked for one")).wants(t, 303)
+	c.owner.get("/").wants(t, 200)
+	c.owner.post("/logout", nil).wants(t, 303)
+	if c.owner.signedIn() {
+		t.Error("still signed in")
+	}
+}
