@@ -117,6 +117,16 @@ const (
 	flashMailed
 	flashReset
 	flashFactor
+	flashExport
+	flashLeaving
+	flashStays
+	flashSuspended
+	flashRestored
+	flashRole
+	flashResetMailed
+	flashEndedSessions
+	flashPersonDeleted
+	flashSite
 )
 
 // text is what a flash says; a number that none of ours has says nothing.
@@ -150,6 +160,26 @@ func (f flash) text() string {
 		return "Your new password is set, and every session is signed out. Sign in with it."
 	case flashFactor:
 		return "Your role on this site needs a second factor. Set one up here, then go on."
+	case flashExport:
+		return "Your export is being made."
+	case flashLeaving:
+		return "Your account will be deleted. If you change your mind, sign in: that keeps it."
+	case flashStays:
+		return "Welcome back: your account stays."
+	case flashSuspended:
+		return "That account is suspended, and its sessions are ended."
+	case flashRestored:
+		return "That account may sign in again."
+	case flashRole:
+		return "The role is changed."
+	case flashResetMailed:
+		return "A link for a new password is on its way to them."
+	case flashEndedSessions:
+		return "That account is signed out everywhere."
+	case flashPersonDeleted:
+		return "That account is deleted."
+	case flashSite:
+		return "The settings of the site are saved."
 	}
 	return ""
 }

@@ -84,7 +84,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.beginSession(r, login); err != nil {
+	if err := s.beginSession(w, r, login); err != nil {
 		return err
 	}
 	return s.redirect(w, r, ParseLocalPath(r.PostForm.Get("next")))
@@ -117,9 +117,17 @@ func (s *Server) authenticate(r *http.Request, name, password string) (login mod
 
 func accountKey(id int64) string { return fmt.Sprint("id ", id) }
 
-// beginSession leaves nothing of the session before it: another token, and only values of its own.
-func (s *Server) beginSession(r *http.Request, login models.Login) error {
+// beginSession leaves nothing of the session before it: another token, and only values of its own. Who comes back before
+// their account was removed keeps it.
+func (s *Server) beginSession(w http.ResponseWriter, r *http.Request, login models.Login) error {
 	ctx := r.Context()
+	undone, err := s.db.UndoDeletion(ctx, login.UserID)
+	if err != nil {
+		return err
+	}
+	if undone {
+		s.setFlash(w, flashStays)
+	}
 	if err := s.sessions.Clear(ctx); err != nil {
 		return err
 	}
@@ -165,16 +173,21 @@ func (s *Server) logoutPage(w http.ResponseWriter, r *http.Request) error {
 
 // logout ends the session, if there is one.
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
-	if viewer(r) != nil {
-		err := s.sessions.Destroy(r.Context())
-		s.logSecurity(r, "sign out", viewer(r).ID, err)
-		if err != nil {
-			return err
-		}
-		w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
-		s.setFlash(w, flashSignedOut)
+	if viewer(r) == nil {
+		return s.redirect(w, r, LocalPath{"/login"})
 	}
-	return s.redirect(w, r, LocalPath{"/login"})
+	return s.endVisit(w, r, flashSignedOut)
+}
+
+// endVisit ends the session, leaves nothing of it in the browser, and leads to the sign-in.
+func (s *Server) endVisit(w http.ResponseWriter, r *http.Request, f flash) error {
+	err := s.sessions.Destroy(r.Context())
+	s.logSecurity(r, "sign out", viewer(r).ID, err)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
+	return s.leave(w, r, f, LocalPath{"/login"})
 }
 
 // sessionSettings lists where the viewer is signed in.

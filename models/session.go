@@ -150,7 +150,7 @@ func (s *SessionStore) live(query *bun.SelectQuery, now time.Time) *bun.SelectQu
 		Where("s.user_id IS NULL OR u.id IS NOT NULL")
 }
 
-// CommitCtx saves a session. Saving one that was ended meanwhile does nothing.
+// CommitCtx saves a session. Saving one that was ended meanwhile, or whose account was removed, does nothing.
 func (s *SessionStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
 	_, values, err := SessionCodec{}.Decode(data)
 	if err != nil {
@@ -178,6 +178,9 @@ func (s *SessionStore) CommitCtx(ctx context.Context, token string, data []byte,
 		Set("user_id = EXCLUDED.user_id, epoch = EXCLUDED.epoch, data = EXCLUDED.data, remember = EXCLUDED.remember").
 		Set("last_seen = EXCLUDED.last_seen, expiry = EXCLUDED.expiry").
 		Where("s.revoked_at IS NULL").Returning("NULL").Exec(ctx)
+	if refersToNothing(err) {
+		return nil
+	}
 	if err != nil || row.UserID == nil {
 		return err
 	}

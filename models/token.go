@@ -37,7 +37,6 @@ const aliveToken = `t.token_hash = ? AND t.purpose = ? AND t.used_at IS NULL AND
 // returns the text of the token (128 random bits and more, in base32) and the account, or ErrNotFound without one, or
 // when it is suspended.
 func (db *DB) IssueToken(ctx context.Context, purpose Purpose, login string, lifetime time.Duration) (text string, user *User, err error) {
-	text = rand.Text()
 	var account struct {
 		User         `bun:",extend"`
 		SessionEpoch int64
@@ -48,15 +47,23 @@ func (db *DB) IssueToken(ctx context.Context, purpose Purpose, login string, lif
 		if err := db.inTurn(query).Scan(ctx); err != nil {
 			return notFound(err)
 		}
-		now := db.now()
-		if err := endTokens(ctx, tx, now, account.ID, purpose); err != nil {
-			return err
-		}
-		_, err := tx.NewInsert().Model(&token{TokenHash: hashToken(text), Purpose: purpose, UserID: account.ID, Epoch: account.SessionEpoch,
-			EmailKey: account.EmailKey, CreatedAt: now, ExpiresAt: now.Add(lifetime)}).Returning("NULL").Exec(ctx)
+		owner := credentials{ID: account.ID, EmailKey: account.EmailKey, SessionEpoch: account.SessionEpoch}
+		text, err = db.issueToken(ctx, tx, purpose, owner, lifetime)
 		return err
 	})
 	return text, &account.User, err
+}
+
+// issueToken is IssueToken for an account whose row the transaction holds.
+func (db *DB) issueToken(ctx context.Context, tx bun.Tx, purpose Purpose, owner credentials, lifetime time.Duration) (text string, err error) {
+	text = rand.Text()
+	now := db.now()
+	if err := endTokens(ctx, tx, now, owner.ID, purpose); err != nil {
+		return "", err
+	}
+	_, err = tx.NewInsert().Model(&token{TokenHash: hashToken(text), Purpose: purpose, UserID: owner.ID, Epoch: owner.SessionEpoch,
+		EmailKey: owner.EmailKey, CreatedAt: now, ExpiresAt: now.Add(lifetime)}).Returning("NULL").Exec(ctx)
+	return text, err
 }
 
 // inTurn has whatever concerns the tokens of one account wait for each other, by the row of the account; on SQLite all

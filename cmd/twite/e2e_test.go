@@ -48,6 +48,11 @@ var stories = map[string]func(*world){
 	"lost session, post": tellLostSessionPost,
 	"lost session, edit": tellLostSessionEdit,
 	"double submit":      tellDoubleSubmit,
+	"leaving":            tellLeaving,
+	"export":             tellExport,
+	"admin, people":      tellAdminPeople,
+	"admin, delete":      tellAdminDelete,
+	"site settings":      tellSiteSettings,
 }
 
 // TestH2_Stories tells each story in a plain client on both databases, and in a real Chromium with and without scripts on
