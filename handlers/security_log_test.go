@@ -55,6 +55,7 @@ func TestWhatConcernsSecurityIsLogged(t *testing.T) {
 			defer srv.probe.fail(nil)
 			return srv.visitor().post("/register", newAccount("dora"), remote)
 		}, "register", "failed", 503, false, false},
+		{"a deletion with a wrong password", func() *response { return alice.post("/settings/delete", form("password", "wrong"), remote) }, "ask for deletion", "refused", 422, true, true},
 		{"sign out", func() *response { return alice.post("/logout", nil, remote) }, "sign out", "ok", 303, true, true},
 	}
 	for _, step := range steps {
