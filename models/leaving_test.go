@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -85,7 +86,7 @@ func TestLeavingAndComingBack(t *testing.T) {
 		t.Fatalf("%d accounts purged before their time, %v", n, err)
 	}
 	for _, want := range []bool{true, false} {
-		if undone, err := db.UndoDeletion(ctx, alice.ID); undone != want || err != nil {
+		if undone, err := db.NoteSignIn(ctx, alice.ID); undone != want || err != nil {
 			t.Errorf("undone: %t, %v, want %t", undone, err, want)
 		}
 	}
@@ -100,7 +101,12 @@ func TestLeavingAndComingBack(t *testing.T) {
 		t.Error("a session from before has come back too")
 	}
 	events := must[[]models.SecurityEvent](t)(db.SecurityEvents(ctx, alice.ID))
-	if len(events) != 2 || events[0].Kind != models.DeletionUndone || events[1].Kind != models.DeletionAsked || events[1].Detail != "14 February 2026, 23:30 UTC" {
+	var kinds []models.EventKind
+	for _, e := range events {
+		kinds = append(kinds, e.Kind)
+	}
+	want := []models.EventKind{models.SignedIn, models.DeletionUndone, models.SignedIn, models.DeletionAsked}
+	if !slices.Equal(kinds, want) || events[3].Detail != "14 February 2026, 23:30 UTC" {
 		t.Errorf("events %+v", events)
 	}
 	if n := count(t, db, "SELECT count(*) FROM jobs WHERE kind = 'mail.notice'"); n != 2 {
@@ -272,7 +278,7 @@ func TestTheLastOwnerStays(t *testing.T) {
 				if !strings.Contains(err.Error(), "Make somebody else an owner first") {
 					t.Errorf("the message is %q", err)
 				}
-			} else if _, err := db.UndoDeletion(ctx, owners[i].ID); err != nil {
+			} else if _, err := db.NoteSignIn(ctx, owners[i].ID); err != nil {
 				t.Fatal(err)
 			}
 		}
