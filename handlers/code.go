@@ -47,7 +47,9 @@ func (s *Server) arrive(w http.ResponseWriter, r *http.Request, a arrival) error
 	if err != nil {
 		return s.startAgain(w, r, err)
 	}
-	if err := s.beginSession(r, a); err != nil {
+	err = s.beginSession(r, a)
+	s.logSecurity(r, "sign in", a.login.UserID, err)
+	if err != nil {
 		return err
 	}
 	if stays {
@@ -116,6 +118,7 @@ func (s *Server) enterCode(w http.ResponseWriter, r *http.Request) error {
 		return s.startAgain(w, r, err)
 	}
 	err = s.checkCode(r, a.login, r.PostForm.Get("code"))
+	s.logSecurity(r, "code", a.login.UserID, err)
 	var f views.Form
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showCode(w, r, status, f)
