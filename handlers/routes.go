@@ -81,8 +81,8 @@ func (s *Server) routes() []route {
 		get(exportPath, member, s.exportSettings).fresh(),
 		post(exportPath, member, s.askExport).on(exportPath).fresh(),
 		get(exportPath+"/{id}", member, s.downloadExport).fresh(),
-		get("/settings/delete", member, s.deletePage).fresh(),
-		post("/settings/delete", member, s.deleteAccount, "password").on("/settings/delete").fresh(),
+		get("/settings/delete", member, s.deletePage),
+		post("/settings/delete", member, s.deleteAccount, "password"),
 		// The admin pages. Whom one may act on is in the query.
 		get("/admin", moderator, s.admin),
 		get("/admin/people", moderator, s.people),

@@ -89,6 +89,14 @@ func refersToNothing(err error) bool {
 		errors.As(err, &lite) && lite.Code() == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
 }
 
+// gone turns a reference to nothing into ErrNotFound, for what names nothing but an account that is just being removed.
+func gone(err error) error {
+	if refersToNothing(err) {
+		return ErrNotFound
+	}
+	return err
+}
+
 // Unavailable reports whether err means that the database cannot be reached or written to now, rather than that a
 // query is wrong: PostgreSQL gone or going, a full disk, a read-only or failing file system.
 func Unavailable(err error) bool {

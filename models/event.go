@@ -61,7 +61,7 @@ func (db *DB) note(ctx context.Context, tx bun.IDB, userID int64, kind EventKind
 		UserID: userID, Kind: kind, Detail: detail, IP: visit.IP, UserAgent: clip(visit.UserAgent, userAgentMax), CreatedAt: db.now(),
 	}
 	if _, err := tx.NewInsert().Model(event).Exec(ctx); err != nil {
-		return err
+		return gone(err)
 	}
 	if !kind.mailed() {
 		return nil

@@ -327,6 +327,48 @@ func TestG10_PostingWhileTheAccountGoes(t *testing.T) {
 	}
 }
 
+// TestG10_ComingBackAtTheLastMoment: an account either stays whole or goes whole.
+func TestG10_ComingBackAtTheLastMoment(t *testing.T) {
+	servers, ctx := nodes(t, 2), t.Context()
+	db := servers[0]
+	for round := range 10 {
+		alice := modelstest.User(t, db, fmt.Sprint("alice", round))
+		must[*models.Post](t)(db.Publish(ctx, alice.ID, "still here", ""))
+		if err := db.AskDeletion(ctx, alice.ID, alice.Username+"-secret", time.Nanosecond); err != nil {
+			t.Fatal(err)
+		}
+		var undone bool
+		var removed [4]int
+		errs := inParallel(5, func(i int) (err error) {
+			if i == 4 {
+				undone, err = servers[1].UndoDeletion(ctx, alice.ID)
+				return errors.Join(err, servers[1].NoteSignIn(ctx, alice.ID))
+			}
+			removed[i], err = servers[i%2].PurgeAccounts(ctx)
+			return err
+		})
+		if err := errors.Join(errs[:4]...); err != nil {
+			t.Fatal(err)
+		}
+		if err := errs[4]; err != nil && (undone || !errors.Is(err, models.ErrNotFound)) {
+			t.Fatal(err)
+		}
+		want := 1
+		if undone {
+			want = 0
+		}
+		if n := removed[0] + removed[1] + removed[2] + removed[3]; n != want {
+			t.Errorf("round %d: removed %d times, undone: %t", round, n, undone)
+		}
+		_, err := db.FindProfile(ctx, alice.Username)
+		posts, _, timelineErr := db.UserTimeline(ctx, alice.Username, 0)
+		retired := count(t, db, "SELECT count(*) FROM retired_names WHERE username_key = ?", alice.Username)
+		if timelineErr != nil || (err == nil) != undone || (len(posts) == 1) != undone || (retired == 0) != undone {
+			t.Errorf("round %d: undone: %t, but the profile %v, %d posts, retired %d", round, undone, err, len(posts), retired)
+		}
+	}
+}
+
 // A recorder keeps the last query.
 type recorder struct{ last string }
 

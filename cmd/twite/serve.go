@@ -126,6 +126,9 @@ func purge(ctx context.Context, store *models.SessionStore, db *models.DB, event
 		if err := db.PurgeTries(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("old tries not removed", "error", err)
 		}
+		if err := db.PurgeJobs(ctx, events); err != nil && ctx.Err() == nil {
+			log.Warn("old failed jobs not removed", "error", err)
+		}
 		if err := db.PurgeEvents(ctx, events); err != nil && ctx.Err() == nil {
 			log.Warn("old security events not removed", "error", err)
 		}
