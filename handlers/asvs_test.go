@@ -382,3 +382,25 @@ func TestARoleThatNeedsASecondFactorGoesNoFurther(t *testing.T) {
 		t.Error("still signed in")
 	}
 }
+
+// TestProvingOneselfGivesAnotherToken: what was copied before is worth nothing after a confirmation or a change of factors.
+func TestProvingOneselfGivesAnotherToken(t *testing.T) {
+	srv := newServer(t)
+	app := srv.withApp("alice")
+	alice := srv.halfway("alice")
+	alice.enter(app.code(0)).wants(t, 303)
+	for name, do := range map[string]func() *response{
+		"confirmation": func() *response { return alice.post("/confirm", form("password", "alice-secret")) },
+		"factors":      func() *response { return alice.post("/settings/security/totp/disable", nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			copied := alice.cookie("session")
+			do().wants(t, 303)
+			thief := srv.visitor()
+			thief.setCookie("session", copied)
+			if alice.cookie("session") == copied || !alice.signedIn() || thief.signedIn() {
+				t.Errorf("another token: %t, signed in: %t, with the old one: %t", alice.cookie("session") != copied, alice.signedIn(), thief.signedIn())
+			}
+		})
+	}
+}
