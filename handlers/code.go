@@ -48,7 +48,9 @@ func (s *Server) arrive(w http.ResponseWriter, r *http.Request, a arrival) error
 	if err != nil {
 		return s.startAgain(w, r, err)
 	}
-	if err := s.beginSession(r, a); err != nil {
+	err = s.beginSession(r, a)
+	s.logSecurity(r, "sign in", a.login.UserID, err)
+	if err != nil {
 		return err
 	}
 	if stays {

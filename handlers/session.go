@@ -98,7 +98,7 @@ func loginForm(r *http.Request) views.Form {
 // authenticate is models.Authenticate behind the limits on failed sign-ins.
 func (s *Server) authenticate(r *http.Request, name, password string) (login models.Login, err error) {
 	var id int64
-	defer func() { s.logSecurity(r, "sign in", id, err) }()
+	defer func() { s.logSecurity(r, "password", id, err) }()
 	if id, err = s.db.AccountID(r.Context(), name); err != nil {
 		return models.Login{}, err
 	}

@@ -201,7 +201,7 @@ func TestLogHoldsNoSecrets(t *testing.T) {
 	d.see(status("You are signed out."))
 	d.open("/password/forgot")
 	d.submit("/password/forgot", fields{"email": "walker@example.com"})
-	reset := pathOf(t, mail.wait(2).link(t)) // the first letter is about the changed password
+	reset := pathOf(t, mail.wait(2).link(t)) // the first told of the changed password
 	d.open(reset)
 	d.submit(reset, fields{"password": "renewed-secret", "password2": "renewed-secret"})
 	d.open(reset)
