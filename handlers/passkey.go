@@ -32,6 +32,7 @@ func (s *Server) offerPasskey(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) addPasskey(w http.ResponseWriter, r *http.Request) error {
 	login, err := s.db.AddPasskey(r.Context(), s.relyingParty(), viewerLogin(r), r.PostForm.Get("name"), r.PostForm.Get("credential"))
 	err = s.passkeyProblem(r, err)
+	s.logSecurity(r, "add passkey", viewer(r).ID, err)
 	if errs := (models.FieldErrors)(nil); errors.As(err, &errs) {
 		return s.rejectPasskey(w, r, errs, 0)
 	}
@@ -78,6 +79,7 @@ func (s *Server) removePasskey(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	login, err := s.db.RemovePasskey(r.Context(), viewerLogin(r), id)
+	s.logSecurity(r, "remove passkey", viewer(r).ID, err)
 	if err != nil {
 		return err
 	}
@@ -132,6 +134,7 @@ func (s *Server) passkeyLogin(w http.ResponseWriter, r *http.Request) error {
 	secondStep := a.login.UserID != 0
 	a.login, err = s.authenticatePasskey(r, a.login)
 	err = s.passkeyProblem(r, err)
+	s.logSecurity(r, "passkey", a.login.UserID, err)
 	f := loginForm(r)
 	if status := rejected(w, err, &f); status != 0 && secondStep {
 		return s.showCode(w, r, status, f, a.factors)

@@ -159,6 +159,10 @@ func TestEachStepOfASignInIsLogged(t *testing.T) {
 	c.enter(app.code(0)).wants(t, 303)
 	c.post("/settings/security/recovery-codes", nil).wants(t, 200)
 	c.post("/settings/security/totp/disable", nil).wants(t, 303)
+	key := c.addPasskey("a key")
+	other := srv.visitor()
+	other.post("/login/passkey", other.shown(key)).wants(t, 303)
+	other.post("/settings/security/passkeys/"+other.passkeyID()+"/remove", nil).wants(t, 303)
 	var said []string
 	for _, line := range srv.log.lines(t, "security") {
 		said = append(said, fmt.Sprintf("%s: %s", line["action"], line["result"]))
@@ -166,7 +170,8 @@ func TestEachStepOfASignInIsLogged(t *testing.T) {
 			t.Errorf("no account in %v", line)
 		}
 	}
-	want := []string{"password: ok", "code: refused", "code: ok", "sign in: ok", "make recovery codes: ok", "turn codes off: ok"}
+	want := []string{"password: ok", "code: refused", "code: ok", "sign in: ok", "make recovery codes: ok", "turn codes off: ok",
+		"add passkey: ok", "passkey: ok", "sign in: ok", "remove passkey: ok"}
 	if !slices.Equal(said, want) {
 		t.Errorf("logged %q, want %q", said, want)
 	}
