@@ -31,24 +31,18 @@ func (s *Server) forgot(w http.ResponseWriter, r *http.Request) error {
 	if !s.config.Mail {
 		return s.showForgot(w, r, http.StatusOK, f)
 	}
-	if wait := s.mailsAsked.take(clientKey(r)); wait > 0 {
-		return s.rejectForgot(w, r, waitError{wait}, f)
-	}
 	email := r.PostForm.Get("email")
-	if models.ValidateEmail(email) == "" && s.mailsSent.take(models.EmailKey(email)) > 0 {
-		return s.leave(w, r, flashMailed, LocalPath{"/login"}) // enough was sent there; who asks need not know
+	send, err := s.takeMail(r, models.ResetPassword, email)
+	if err == nil && send {
+		err = s.db.RequestReset(r.Context(), email)
 	}
-	if err := s.db.RequestReset(r.Context(), email); err != nil {
-		return s.rejectForgot(w, r, err, f)
-	}
-	return s.leave(w, r, flashMailed, LocalPath{"/login"})
-}
-
-func (s *Server) rejectForgot(w http.ResponseWriter, r *http.Request, err error, f views.Form) error {
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showForgot(w, r, status, f)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return s.leave(w, r, flashMailed, LocalPath{"/login"})
 }
 
 // resetPage shows the form for a new password to whoever holds a good token. It uses nothing up: mail programs open links.

@@ -65,6 +65,10 @@ func (s *Server) index(w http.ResponseWriter, r *http.Request) error {
 // createPost publishes what the composer holds.
 func (s *Server) createPost(w http.ResponseWriter, r *http.Request) error {
 	f := views.Form{Values: typed(r, "body", "draft_key")}
+	if s.unconfirmed(r) {
+		f.Errors = confirmFirst()
+		return s.showComposer(w, r, http.StatusUnprocessableEntity, f)
+	}
 	if wait := s.takePost(w, r); wait != nil {
 		f.Errors = wait
 		return s.showComposer(w, r, http.StatusTooManyRequests, f)
@@ -151,6 +155,10 @@ func (s *Server) updatePost(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f := views.Form{Values: typed(r, "body")}
+	if s.unconfirmed(r) {
+		f.Errors = confirmFirst()
+		return s.showEdit(w, r, http.StatusUnprocessableEntity, models.Post{ID: id, Author: author(r)}, f)
+	}
 	if wait := s.takePost(w, r); wait != nil {
 		f.Errors = wait
 		return s.showEdit(w, r, http.StatusTooManyRequests, models.Post{ID: id, Author: author(r)}, f)

@@ -31,7 +31,7 @@ func sourceField(r *http.Request) string {
 func (s *Server) page(w http.ResponseWriter, r *http.Request, title string) views.Page {
 	p := views.Page{
 		Title: title, Path: r.URL.Path, Viewer: viewer(r), Now: s.db.CurrentTime(), SignUp: s.signUp(r), About: visit(r).Site.About,
-		Assets: s.assets.urls, NoIndex: !s.config.Public,
+		Mail: s.config.Mail, Unconfirmed: s.unconfirmed(r), Assets: s.assets.urls, NoIndex: !s.config.Public,
 	}
 	if r.Method == http.MethodGet && !partial(r) {
 		p.Flash = s.takeFlash(w, r)
@@ -117,6 +117,11 @@ const (
 	flashMailed
 	flashReset
 	flashFactor
+	flashEmailPending
+	flashConfirmation
+	flashConfirmed
+	flashRestored
+	flashLink
 )
 
 // text is what a flash says; a number that none of ours has says nothing.
@@ -150,6 +155,16 @@ func (f flash) text() string {
 		return "Your new password is set, and every session is signed out. Sign in with it."
 	case flashFactor:
 		return "Your role on this site needs a second factor. Set one up here, then go on."
+	case flashEmailPending:
+		return "Your account is saved. A link is on its way to your new address: until you open it, the old one stays."
+	case flashConfirmation:
+		return "A link is on its way to your address."
+	case flashConfirmed:
+		return "Your email address is confirmed."
+	case flashRestored:
+		return "Your address is back, and every session is signed out. Now set a new password: who changed the address knew yours."
+	case flashLink:
+		return "If an account has that address, a mail with a link and a code is on its way there."
 	}
 	return ""
 }

@@ -41,6 +41,10 @@ func (s *Server) routes() []route {
 		post("/register/check", anyone, s.checkRegister, registerFields...),
 		get("/login", guest, s.loginPage),
 		post("/login", guest, s.login, "username", "password"),
+		get("/login/link", guest, s.linkPage),
+		post("/login/link", guest, s.link, "email", "code"),
+		get("/login/link/{token}", guest, s.openLinkPage),
+		post("/login/link/{token}", guest, s.openLink),
 		get("/logout", member, s.logoutPage),
 		post("/logout", anyone, s.logout),
 		get(confirmPath, member, s.confirmPage),
@@ -49,6 +53,11 @@ func (s *Server) routes() []route {
 		post("/password/forgot", anyone, s.forgot, "email"),
 		get("/password/reset/{token}", anyone, s.resetPage),
 		post("/password/reset/{token}", anyone, s.reset, "password", "password2"),
+		post("/email/resend", member, s.resendConfirmation),
+		get("/email/confirm/{token}", anyone, s.confirmEmailPage),
+		post("/email/confirm/{token}", anyone, s.confirmEmail),
+		get("/email/undo/{token}", anyone, s.undoEmailPage),
+		post("/email/undo/{token}", anyone, s.undoEmail),
 
 		// The favorite actor.
 		get("/name", anyone, s.namePage),

@@ -91,13 +91,17 @@ var rules = map[string]rule{
 	"POST /posts/{id}/delete": {ok: "303 /", others: "404"},
 	"GET /@{username}":        {ok: "200"},
 
-	"GET /register":        {ok: "200"},
-	"POST /register":       {fields: []string{"username", "x"}, ok: "422"},
-	"POST /register/check": {fields: []string{"username", "x"}, ok: "200"},
-	"GET /login":           {ok: "200"},
-	"POST /login":          {fields: []string{"username", "x", "password", "y"}, ok: "422"},
-	"GET /logout":          {ok: "200", stranger: "303 /login?next=%2F"}, // not to sign in only to be asked to sign out
-	"POST /logout":         {ok: "303 /login"},
+	"GET /register":            {ok: "200"},
+	"POST /register":           {fields: []string{"username", "x"}, ok: "422"},
+	"POST /register/check":     {fields: []string{"username", "x"}, ok: "200"},
+	"GET /login":               {ok: "200"},
+	"POST /login":              {fields: []string{"username", "x", "password", "y"}, ok: "422"},
+	"GET /login/link":          {ok: "200"},
+	"POST /login/link":         {fields: []string{"email", "x@example.com"}, ok: "303 /login/link"},
+	"GET /login/link/{token}":  {ok: "403"}, // not where it was asked for
+	"POST /login/link/{token}": {ok: "403"},
+	"GET /logout":              {ok: "200", stranger: "303 /login?next=%2F"}, // not to sign in only to be asked to sign out
+	"POST /logout":             {ok: "303 /login"},
 
 	"GET /confirm":  {ok: "303 /"},
 	"POST /confirm": {ok: "422"},
@@ -106,6 +110,12 @@ var rules = map[string]rule{
 	"POST /password/forgot":        {fields: []string{"email", "x@example.com"}, ok: "303 /login"},
 	"GET /password/reset/{token}":  {ok: "200"},
 	"POST /password/reset/{token}": {fields: []string{"password", "a new secret", "password2", "a new secret"}, ok: "303 /login"},
+
+	"POST /email/resend":          {ok: "303 /settings/account"},
+	"GET /email/confirm/{token}":  {ok: "200"},
+	"POST /email/confirm/{token}": {ok: "303 /settings/account", stranger: "303 /login"},
+	"GET /email/undo/{token}":     {ok: "200"},
+	"POST /email/undo/{token}":    {ok: "303 /password/forgot"},
 
 	"GET /name":             {ok: "200"},
 	"POST /name":            {fields: []string{"name", "al pacino"}, ok: "303 /actor/26073614"},
@@ -188,8 +198,8 @@ func thingOf(srv *server, owner *client, pattern string) string {
 		id := owner.get("/settings/sessions").find("[data-session]").attr("data-session")
 		return strings.Replace(pattern, "{id}", id, 1)
 	}
-	if strings.HasSuffix(pattern, "/{token}") {
-		return srv.resetPath(owner.user.Username)
+	if path, found := strings.CutSuffix(pattern, "{token}"); found {
+		return path + srv.token(path, owner.user.Username)
 	}
 	return strings.NewReplacer("{id}", "26073614", "{username}", owner.user.Username).Replace(pattern)
 }

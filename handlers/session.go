@@ -83,10 +83,15 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return s.signIn(w, r, login, r.PostForm.Get("remember_me") != "", ParseLocalPath(r.PostForm.Get("next")))
+}
+
+// signIn goes on after a sign-in, and leads to next.
+func (s *Server) signIn(w http.ResponseWriter, r *http.Request, login models.Login, _ bool, next LocalPath) error {
 	if err := s.beginSession(r, login); err != nil {
 		return err
 	}
-	return s.redirect(w, r, ParseLocalPath(r.PostForm.Get("next")))
+	return s.redirect(w, r, next)
 }
 
 // A waitError says that a limit is used up, and for how long.

@@ -61,7 +61,10 @@ func (s *Server) registerUser(r *http.Request) error {
 	if wait := s.registers.take(clientKey(r)); wait > 0 {
 		return waitError{wait}
 	}
-	_, err := s.db.Register(r.Context(), newUser(r))
+	user, err := s.db.Register(r.Context(), newUser(r))
+	if err == nil && user.EmailConfirmedAt == nil {
+		s.mailsSent.take(mailKey(models.ConfirmEmail, user.Email))
+	}
 	return err
 }
 

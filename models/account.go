@@ -13,6 +13,7 @@ import (
 type NewUser struct {
 	Username, Email, Password, Password2 string
 	Role                                 Role // Member if empty
+	Confirmed                            bool // the address is known to be theirs: no link has to be opened
 }
 
 // validate returns what can be said of the fields without looking anybody up.
@@ -44,7 +45,16 @@ func (db *DB) Register(ctx context.Context, n NewUser) (*User, error) {
 		Username: n.Username, UsernameKey: key(n.Username), Email: n.Email, EmailKey: key(n.Email),
 		Role: n.Role, CreatedAt: db.now(),
 	}
-	_, err = db.write.NewInsert().Model(user).Value("password_hash", "?", hash).Exec(ctx)
+	if n.Confirmed || !db.Mail {
+		user.EmailConfirmedAt = &user.CreatedAt
+	}
+	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if _, err := tx.NewInsert().Model(user).Value("password_hash", "?", hash).Exec(ctx); err != nil || user.EmailConfirmedAt != nil {
+			return err
+		}
+		account := tokenAccount{User: *user}
+		return db.announceToken(ctx, tx, MailConfirm, account.token(ConfirmEmail, user.Email))
+	})
 	return user, takenErrors(err)
 }
 
@@ -79,26 +89,32 @@ func (db *DB) taken(ctx context.Context, username, email string, self int64) (ow
 	if self == 0 && !okUsername && !okEmail {
 		return own, nil, nil
 	}
-	var users []credentials
-	query := db.read.NewSelect().Model(&users).Where("id = ?", self)
+	if !okEmail {
+		email = "" // which nobody has
+	}
+	var users []struct {
+		credentials `bun:",extend"`
+		HoldsEmail  bool `bun:",scanonly"`
+	}
+	query := db.read.NewSelect().Model(&users).ColumnExpr("?TableColumns, ? AS holds_email", holds(email, db.now())).Where("id = ?", self)
 	if okUsername {
 		query = query.WhereOr("username_key = ?", key(username))
 	}
 	if okEmail {
-		query = query.WhereOr("email_key = ?", key(email))
+		query = query.WhereOr("?", holds(email, db.now()))
 	}
 	if err := query.Scan(ctx); err != nil {
 		return own, nil, err
 	}
 	for _, u := range users {
 		if u.ID == self {
-			own = u
+			own = u.credentials
 			continue
 		}
 		if u.UsernameKey == key(username) {
 			errs.add("username", UsernameTaken)
 		}
-		if u.EmailKey == key(email) {
+		if u.HoldsEmail {
 			errs.add("email", EmailTaken)
 		}
 	}
@@ -199,28 +215,48 @@ func (db *DB) rehash(ctx context.Context, c credentials, password string) error 
 }
 
 // UpdateAccount changes a user's name and address after their password was checked, or returns FieldErrors for the
-// fields username, email and current_password.
-func (db *DB) UpdateAccount(ctx context.Context, userID int64, username, email, currentPassword string) error {
+// fields username, email and current_password. Where mail can be sent, another address only counts when the link that is
+// mailed there was opened: that is what pending reports.
+func (db *DB) UpdateAccount(ctx context.Context, userID int64, username, email, currentPassword string) (pending bool, err error) {
 	var errs FieldErrors
 	errs.add("username", ValidateUsername(username))
 	errs.add("email", ValidateEmail(email))
 	own, taken, err := db.taken(ctx, username, email, userID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	errs = merge(errs, taken)
 	if err := db.checkCurrent(ctx, own, currentPassword, &errs); err != nil {
-		return err
+		return false, err
 	}
 	if len(errs) == 0 && isName(currentPassword, username, email) {
 		errs.add("username", "Use a username and email address that are not your password.")
 	}
 	if err := errs.err(); err != nil {
-		return err
+		return false, err
 	}
-	return takenErrors(oneRow(db.write.NewUpdate().Model((*User)(nil)).
-		Set("username = ?, username_key = ?, email = ?, email_key = ?", username, key(username), email, key(email)).
-		Where("id = ?", userID).Exec(ctx)))
+	another := key(email) != own.EmailKey
+	pending = another && db.Mail
+	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		update := tx.NewUpdate().Model((*User)(nil)).Set("username = ?, username_key = ?", username, key(username)).Where("id = ?", userID)
+		if !pending {
+			update = update.Set("email = ?, email_key = ?", email, key(email))
+		}
+		if another && !pending {
+			update = update.Set("email_confirmed_at = ?", db.now())
+		}
+		if err := oneRow(update.Exec(ctx)); err != nil {
+			return err
+		}
+		switch {
+		case pending:
+			return db.requestEmailChange(ctx, tx, userID, email)
+		case another:
+			return db.note(ctx, tx, userID, EmailChanged, email)
+		}
+		return nil
+	})
+	return pending, takenErrors(err)
 }
 
 const currentPasswordWrong = "Enter the password that you sign in with now."

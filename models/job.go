@@ -15,13 +15,20 @@ type JobKind string
 const (
 	MailReset  JobKind = "mail.reset"  // a link for a new password, to the address To
 	MailNotice JobKind = "mail.notice" // word of the security event EventID, to its owner
+
+	MailSignInLink   JobKind = "mail.sign_in_link"  // a link that signs in, to the address To, for Browser
+	MailConfirm      JobKind = "mail.confirm"       // the link of TokenID, which confirms an address
+	MailChangeEmail  JobKind = "mail.change_email"  // the link of TokenID, which changes the address of an account to that
+	MailEmailChanged JobKind = "mail.email_changed" // the link of TokenID, which undoes such a change
 )
 
 // A Payload is what a job is about, as far as its kind needs it. It never holds a secret.
 type Payload struct {
-	To      string `json:"to,omitempty"`    // an address
-	UserID  int64  `json:"user,omitempty"`  // an account
-	EventID int64  `json:"event,omitempty"` // a security event
+	To      string `json:"to,omitempty"`      // an address
+	UserID  int64  `json:"user,omitempty"`    // an account
+	EventID int64  `json:"event,omitempty"`   // a security event
+	TokenID int64  `json:"token,omitempty"`   // a token that was announced
+	Browser string `json:"browser,omitempty"` // the hash of the cookie that a browser got, in hexadecimal
 }
 
 const (

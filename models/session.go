@@ -105,6 +105,7 @@ func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 		Username    string
 		DisplayName string
 		Role        Role
+		Email       string
 
 		Confirmed, SecondFactor bool
 	}
@@ -112,7 +113,7 @@ func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 	err := s.live(s.db.read.NewSelect(), now).
 		Column("s.id", "s.user_id", "s.epoch", "s.data", "s.last_seen").
 		ColumnExpr("COALESCE(u.username, '') AS username, COALESCE(u.display_name, '') AS display_name, COALESCE(u.role, '') AS role").
-		ColumnExpr("u.email_confirmed_at IS NOT NULL AS confirmed").
+		ColumnExpr("COALESCE(u.email, '') AS email, u.email_confirmed_at IS NOT NULL AS confirmed").
 		ColumnExpr("u.totp_secret IS NOT NULL OR EXISTS (SELECT 1 FROM passkeys AS p WHERE p.user_id = u.id) AS second_factor").
 		Where("s.token_hash = ?", hashToken(token)).
 		Scan(ctx, &row)
@@ -130,7 +131,7 @@ func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 	if row.UserID != nil {
 		visit.Viewer = &Viewer{
 			ID: *row.UserID, Username: row.Username, DisplayName: row.DisplayName, Role: row.Role,
-			Confirmed: row.Confirmed, SecondFactor: row.SecondFactor,
+			Email: row.Email, Confirmed: row.Confirmed, SecondFactor: row.SecondFactor,
 		}
 	}
 	return row.Data, true, nil

@@ -86,6 +86,7 @@ type Viewer struct {
 	DisplayName string
 	Role        Role
 
+	Email        string
 	Confirmed    bool // the address is
 	SecondFactor bool // the sign-in needs more than a password
 }

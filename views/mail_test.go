@@ -13,7 +13,7 @@ import (
 func TestLasting(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		time.Second: "1 minute", 90 * time.Second: "1 minute", 15 * time.Minute: "15 minutes", time.Hour: "60 minutes",
-		2 * time.Hour: "2 hours", 150 * time.Minute: "150 minutes", 24 * time.Hour: "24 hours", 720 * time.Hour: "720 hours",
+		2 * time.Hour: "2 hours", 150 * time.Minute: "150 minutes", 24 * time.Hour: "24 hours", 72 * time.Hour: "3 days", 168 * time.Hour: "7 days", 180 * time.Hour: "180 hours", 720 * time.Hour: "30 days",
 	} {
 		if got := lasting(d); got != want {
 			t.Errorf("%s is %q, want %q", d, got, want)

@@ -18,6 +18,8 @@ type Page struct {
 	Errors      bool   // the page shows a rejected form: its title begins with "Error: "
 	NoIndex     bool   // search engines shall leave it alone
 	SignUp      bool   // strangers may register
+	Mail        bool   // mail can be sent
+	Unconfirmed bool   // the one who looks may not publish before their address is confirmed
 	About       string // what the owner says of the site, in one line; may be empty
 	Assets      Assets
 }

@@ -86,11 +86,20 @@ func (s SMTP) domain() string {
 
 // A worker does the jobs that requests leave behind.
 type worker struct {
-	db     *models.DB
-	smtp   SMTP
-	site   string
-	resets time.Duration // the lifetime of a link for a new password
-	log    *slog.Logger
+	db   *models.DB
+	smtp SMTP
+	site string
+	log  *slog.Logger
+
+	// The lifetimes of links: for a new password, to confirm an address, to undo its change, to sign in.
+	resets, confirms, undos, links time.Duration
+}
+
+func newMailWorker(c Config, db *models.DB, log *slog.Logger) *worker {
+	return &worker{
+		db: db, smtp: c.SMTP, site: c.Site.BaseURL.String(), log: log,
+		resets: c.Reset, confirms: c.Confirm, undos: c.Undo, links: c.Site.LinkLifetime,
+	}
 }
 
 // run works until ctx ends. What it is doing then is done again after the next start.
@@ -163,8 +172,31 @@ func (w *worker) letter(ctx context.Context, job *models.Job) (to string, letter
 			return "", views.Mail{}, err
 		}
 		return user.Email, views.NoticeMail(w.site, user.Username, *event), nil
+	case models.MailConfirm:
+		return w.announced(ctx, job, w.confirms, views.ConfirmMail)
+	case models.MailChangeEmail:
+		return w.announced(ctx, job, w.confirms, views.ChangeEmailMail)
+	case models.MailEmailChanged:
+		return w.announced(ctx, job, w.undos, views.EmailChangedMail)
+	case models.MailSignInLink:
+		token, code, user, err := w.db.IssueSignInLink(ctx, job.Payload.To, job.Payload.Browser, w.links)
+		if err != nil {
+			return "", views.Mail{}, err
+		}
+		return user.Email, views.SignInLinkMail(w.site, token, code, user.Username, w.links), nil
 	}
 	return "", views.Mail{}, fmt.Errorf("jobs of the kind %q are unknown to this version", job.Kind)
+}
+
+// announced makes the mail that brings the link of a token, to the address that the token is about.
+func (w *worker) announced(ctx context.Context, job *models.Job, lifetime time.Duration,
+	write func(site, token, username string, lifetime time.Duration) views.Mail,
+) (to string, letter views.Mail, err error) {
+	token, use, err := w.db.MintToken(ctx, job.Payload.TokenID, lifetime)
+	if err != nil {
+		return "", views.Mail{}, err
+	}
+	return use.Email, write(w.site, token, use.Username, lifetime), nil
 }
 
 func (w *worker) send(ctx context.Context, to string, m views.Mail) error {

@@ -75,7 +75,7 @@ func newWorker(t testing.TB, db *models.DB, smtpURL string) (*worker, *bytes.Buf
 	}
 	smtp.From = "twite@twite.example"
 	log := new(bytes.Buffer)
-	return &worker{db: db, smtp: smtp, site: mailSite, resets: time.Hour, log: slog.New(slog.NewTextHandler(log, nil))}, log
+	return &worker{db: db, smtp: smtp, site: mailSite, resets: time.Hour, confirms: time.Hour, undos: time.Hour, links: time.Hour, log: slog.New(slog.NewTextHandler(log, nil))}, log
 }
 
 // request leaves a job behind, as who forgot a password does.

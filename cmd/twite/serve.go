@@ -40,6 +40,7 @@ func serve(ctx context.Context, env environment, args []string) error {
 		return err
 	}
 	defer db.Close()
+	db.Mail = config.Site.Mail
 	if err := db.Migrate(ctx); err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func serve(ctx context.Context, env environment, args []string) error {
 	defer stop()
 	background.Go(func() { purge(ctx, site.Store(), db, config.Events, log) })
 	if config.Site.Mail {
-		w := &worker{db: db, smtp: config.SMTP, site: config.Site.BaseURL.String(), resets: config.Reset, log: log}
+		w := newMailWorker(config, db, log)
 		background.Go(func() { w.run(ctx) })
 	} else {
 		log.Info("no mail is sent, since TWITE_SMTP_URL is not set: twite user reset-link NAME makes links for new passwords")
