@@ -258,7 +258,8 @@ func TestB1_FailedSignInsLookTheSame(t *testing.T) {
 	if err := srv.db.Suspend(t.Context(), "carol"); err != nil {
 		t.Fatal(err)
 	}
-	attempts := [][]string{{"alice", "wrong"}, {"bobby", "wrong"}, {"carol", "wrong"}, {"carol", "carol-secret"}}
+	srv.visitor().post("/register", newAccount("newby")).wants(t, 303) // whose address is not confirmed
+	attempts := [][]string{{"alice", "wrong"}, {"bobby", "wrong"}, {"carol", "wrong"}, {"carol", "carol-secret"}, {"newby", "wrong"}}
 	for _, way := range [][]with{nil, {htmx()}} {
 		var first string
 		for _, attempt := range attempts {
