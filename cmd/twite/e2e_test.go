@@ -48,6 +48,10 @@ var stories = map[string]func(*world){
 	"lost session, post": tellLostSessionPost,
 	"lost session, edit": tellLostSessionEdit,
 	"double submit":      tellDoubleSubmit,
+	"confirmed address":  tellConfirmedAddress,
+	"changed address":    tellChangedAddress,
+	"sign-in link":       tellSignInLink,
+	"sign-in code":       tellSignInCode,
 }
 
 // TestH2_Stories tells each story in a plain client on both databases, and in a real Chromium with and without scripts on
