@@ -6,9 +6,13 @@ import (
 	"testing"
 )
 
-// reads are the queries that only look something up. A session and its user are one.
+// reads are the queries that only look something up. A session and its user are one. What limits do is to count:
+// on PostgreSQL, in a table.
 func reads(queries []string) (found []string) {
 	for _, query := range queries {
+		if strings.Contains(query, `"tries"`) || strings.Contains(query, "pg_advisory_xact_lock") {
+			continue
+		}
 		if word, _, _ := strings.Cut(strings.TrimSpace(query), " "); word == "SELECT" || word == "WITH" {
 			found = append(found, query)
 		}

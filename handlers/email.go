@@ -10,28 +10,15 @@ import (
 	"twite/views"
 )
 
-// takeMail counts a mail for this purpose that a client wants to be sent to an address, and returns a waitError where the
-// client has asked for too many. Where enough was sent to the address it says no: who asks need not know.
-func (s *Server) takeMail(r *http.Request, purpose models.Purpose, email string) (send bool, err error) {
-	if wait := s.mailsAsked.take(clientKey(r)); wait > 0 {
-		return false, waitError{wait}
-	}
-	return models.ValidateEmail(email) != "" || s.mailsSent.take(mailKey(purpose, email)) == 0, nil
-}
-
-func mailKey(purpose models.Purpose, email string) string {
-	return string(purpose) + " " + models.EmailKey(email)
-}
-
 // takeEmailChange counts the mail that an address will get because it is to replace the viewer's.
 func (s *Server) takeEmailChange(r *http.Request, email string) error {
-	if !s.config.Mail || models.ValidateEmail(email) != "" || models.EmailKey(email) == models.EmailKey(viewer(r).Email) {
+	if !s.config.Mail || models.ValidateEmail(email) != "" || models.EmailKey(email) == models.EmailKey(visit(r).Email) {
 		return nil
 	}
-	if wait := max(s.mailsAsked.take(clientKey(r)), s.mailsSent.take(mailKey(models.ChangeEmail, email))); wait > 0 {
-		return waitError{wait}
+	if err := s.takeClientMail(r); err != nil {
+		return err
 	}
-	return nil
+	return s.takeAddressMail(r, "change", email)
 }
 
 // resendConfirmation has the link that confirms the viewer's address mailed once more.
@@ -39,12 +26,12 @@ func (s *Server) resendConfirmation(w http.ResponseWriter, r *http.Request) erro
 	if !s.config.Mail || viewer(r).Confirmed {
 		return s.redirect(w, r, LocalPath{"/settings/account"}) // which says how it stands
 	}
-	send, err := s.takeMail(r, models.ConfirmEmail, viewer(r).Email)
+	enough, err := s.takeMail(r, "confirm", visit(r).Email)
 	f := accountForm(r)
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showAccountForm(w, r, status, f)
 	}
-	if err == nil && send {
+	if err == nil && !enough {
 		err = s.db.RequestConfirmation(r.Context(), viewer(r).ID)
 	}
 	if err != nil {
@@ -80,6 +67,7 @@ func (s *Server) tokenPage(w http.ResponseWriter, r *http.Request, title string,
 func (s *Server) confirmEmail(w http.ResponseWriter, r *http.Request) error {
 	var f views.Form
 	err := s.db.ConfirmEmail(r.Context(), chi.URLParam(r, "token"))
+	s.logSecurity(r, "confirm address", 0, err)
 	if errors.As(err, &f.Errors) {
 		return s.showConfirmEmail(w, r, http.StatusUnprocessableEntity, f)
 	}
@@ -112,13 +100,14 @@ func (s *Server) showUndoEmail(w http.ResponseWriter, r *http.Request, status in
 func (s *Server) undoEmail(w http.ResponseWriter, r *http.Request) error {
 	var f views.Form
 	err := s.db.UndoEmail(r.Context(), chi.URLParam(r, "token"))
+	s.logSecurity(r, "take address back", 0, err)
 	if errors.As(err, &f.Errors) {
 		return s.showUndoEmail(w, r, http.StatusUnprocessableEntity, f)
 	}
 	if err != nil {
 		return deadLink(err)
 	}
-	return s.leave(w, r, flashRestored, LocalPath{"/password/forgot"})
+	return s.leave(w, r, flashTakenBack, LocalPath{"/password/forgot"})
 }
 
 // unconfirmed reports whether the viewer may not publish before their address is confirmed.

@@ -46,6 +46,8 @@ var (
 		advice: "For your safety it was not done. Open the page here and try again."}
 	errRole = problem{status: http.StatusForbidden, heading: "This is for the people who run this site",
 		advice: "Ask one of them if you need something here."}
+	errRank = problem{status: http.StatusForbidden, heading: "Your role is not enough for that",
+		advice: "Ask somebody whose role is higher than that member's."}
 	errFactor = problem{status: http.StatusForbidden, heading: "Your role here needs a second factor first",
 		advice: "Set one up under Settings, Security, then do this again."}
 	errMediaType = problem{status: http.StatusUnsupportedMediaType, heading: "That form was sent in a way that Twite does not read",
@@ -74,6 +76,8 @@ func problemOf(err error) problem {
 		return p
 	case errors.Is(err, models.ErrNotFound):
 		return errNoPage
+	case errors.Is(err, models.ErrRank):
+		return errRank
 	case errors.Is(err, models.ErrBusy):
 		return errBusy.because(err)
 	case errors.Is(err, context.DeadlineExceeded):
@@ -142,7 +146,7 @@ func (s *Server) logProblem(r *http.Request, p problem) {
 	if p.status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}
-	attrs := []slog.Attr{slog.String("id", requestID(r)), slog.Int("status", p.status), slog.String("problem", p.heading)}
+	attrs := append(whoAsks(r), slog.Int("status", p.status), slog.String("problem", p.heading))
 	if p.cause != nil {
 		attrs = append(attrs, slog.String("cause", p.cause.Error()))
 	}

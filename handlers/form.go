@@ -54,10 +54,15 @@ func typed(r *http.Request, names ...string) map[string]string {
 	values := make(map[string]string, len(names))
 	for _, name := range names {
 		if !strings.Contains(name, "password") {
-			values[name] = strings.ReplaceAll(strings.ToValidUTF8(r.PostForm.Get(name), "\uFFFD"), "\x00", "\uFFFD")
+			values[name] = showable(r.PostForm.Get(name))
 		}
 	}
 	return values
+}
+
+// showable is a text as it can stand in a page.
+func showable(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // refill puts what was kept through a sign-in over what a form would hold otherwise.

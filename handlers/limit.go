@@ -1,134 +1,144 @@
 package handlers
 
 import (
+	"context"
 	"errors"
-	"fmt"
-	"strconv"
-	"strings"
-	"sync"
+	"net/http"
+	"slices"
 	"time"
+
+	"twite/models"
 )
 
+// Limits are how often things may be tried. Each holds in whatever window of its length, on all nodes together.
+type Limits struct {
+	SignIn   models.Limit // failed sign-ins by address and, separately, by account
+	Register models.Limit // registrations by address
+	Check    models.Limit // live checks of the register form by address
+	Post     models.Limit // posts and edits by member
+	Mail     models.Limit // mails of one kind to one address; four times as many may be asked for from one client
+	Code     models.Limit // wrong codes of a second step by account
+
+	// What everybody together may try.
+	SignInAll, RegisterAll, CheckAll, PostAll, MailAll models.Limit
+
+	SignInBrake time.Duration // while the tries of an account are used up, one in this time is still looked at
+}
+
+// A waitError says that a limit is used up, and for how long: rejected answers it.
+type waitError struct {
+	wait  time.Duration
+	field string // of the form, which the message is about; "" is the form as a whole
+}
+
+func (e waitError) Error() string { return tooMany(e.wait) }
+
+// take counts a try of that kind by key. If the limit is used up, it counts nothing and returns a waitError, for rejected.
+// If it cannot be told, the answer is 503: nothing passes uncounted.
+func (s *Server) take(ctx context.Context, kind, key string, limit models.Limit) error {
+	return s.takeAll(ctx, models.Try{Kind: kind, Key: key, Limit: limit})
+}
+
+// takeOf is take for a limit beside one that everybody shares.
+func (s *Server) takeOf(ctx context.Context, kind, key string, limit, all models.Limit) error {
+	return s.takeAll(ctx, models.Try{Kind: kind, Key: key, Limit: limit}, models.Try{Kind: kind + " all", Limit: all})
+}
+
+// takeAll is take for several limits, of which all are counted or none: see models.TakeAll for their order.
+func (s *Server) takeAll(ctx context.Context, tries ...models.Try) error {
+	wait, err := s.db.TakeAll(ctx, tries...)
+	if err != nil {
+		return errDatabase.because(err)
+	}
+	if wait > 0 {
+		return waitError{wait: wait}
+	}
+	return nil
+}
+
+// usedUp reports whether err says that a limit is used up.
+func usedUp(err error) bool { return errors.As(err, new(waitError)) }
+
+// The kinds of tries of a sign-in.
 const (
-	limiterKeys = 100_000          // keys a limiter remembers at the most
-	slowBrake   = 10 * time.Second // while an account's tries are used up, one in this time is still looked at
+	signInAddress = "sign-in address"
+	signInAccount = "sign-in account"
+	signInBrake   = "sign-in brake"
+	signInAll     = "sign-in all"
 )
 
-// A Limit is N tries at once, which come back evenly over Per: "10/5m" is ten tries, then one each half minute.
-type Limit struct {
-	N   int
-	Per time.Duration
-}
-
-// ParseLimit reads "N/duration", as in "10/5m".
-func ParseLimit(text string) (Limit, error) {
-	n, per, _ := strings.Cut(text, "/")
-	count, errN := strconv.Atoi(n)
-	duration, errPer := time.ParseDuration(per)
-	if errN != nil || errPer != nil || count < 1 || duration < time.Duration(count) {
-		return Limit{}, errors.New("must be a number of tries and a time, like 10/5m")
+// takeSignIn counts a sign-in by an address to an account as failed, until it turns out otherwise. While too many fail
+// everywhere, an address has one try: that stops who guesses from many addresses, and no one who knows their password.
+func (s *Server) takeSignIn(ctx context.Context, address, account string) error {
+	limit := s.config.Limits.SignIn
+	wait, err := s.db.Wait(ctx, models.Try{Kind: signInAll, Limit: s.config.Limits.SignInAll})
+	if err != nil {
+		return errDatabase.because(err)
 	}
-	return Limit{count, duration}, nil
-}
-
-// String writes the limit as ParseLimit reads it.
-func (l Limit) String() string { return fmt.Sprintf("%d/%s", l.N, l.Per) }
-
-// A limiter counts tries by key in the memory of this process, by the generic cell rate algorithm (ITU-T I.371).
-type limiter struct {
-	limit Limit
-	now   func() time.Time
-
-	mu   sync.Mutex
-	full map[string]time.Time // when all tries of a key will have come back
-}
-
-func newLimiter(limit Limit, now func() time.Time) *limiter {
-	return &limiter{limit: limit, now: now, full: make(map[string]time.Time)}
-}
-
-// take uses up one try, and returns 0; or, if none is left, how long until the next.
-func (l *limiter) take(key string) (wait time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now, each := l.now(), l.limit.Per/time.Duration(l.limit.N)
-	full := l.full[key]
-	if full.Before(now) {
-		full = now
+	if wait > 0 {
+		limit.N = 1
 	}
-	if wait := full.Add(each).Sub(now) - l.limit.Per; wait > 0 {
-		return wait
-	}
-	l.makeRoom(now)
-	l.full[key] = full.Add(each)
-	return 0
+	return s.takeAccount(ctx, account, models.Try{Kind: signInAddress, Key: address, Limit: limit})
 }
 
-// giveBack returns a try that take used up.
-func (l *limiter) giveBack(key string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if full, ok := l.full[key]; ok {
-		l.full[key] = full.Add(-l.limit.Per / time.Duration(l.limit.N))
+// takeAccount counts a try at the password of an account, beside others. An account is never locked: when its tries are
+// used up, it is only slowed down, so that its owner can still get in while others guess.
+func (s *Server) takeAccount(ctx context.Context, account string, beside ...models.Try) error {
+	limit, brake := s.config.Limits.SignIn, models.Limit{N: 1, Per: s.config.Limits.SignInBrake}
+	err := s.takeAll(ctx, slices.Concat(beside, []models.Try{{Kind: signInAccount, Key: account, Limit: limit}})...)
+	if usedUp(err) {
+		err = s.takeAll(ctx, slices.Concat(beside, []models.Try{{Kind: signInBrake, Key: account, Limit: brake}})...)
+	}
+	return err
+}
+
+// failSignIn counts a failure among all of the site.
+func (s *Server) failSignIn(ctx context.Context) error {
+	if _, err := s.db.Take(ctx, signInAll, "", s.config.Limits.SignInAll); err != nil {
+		return errDatabase.because(err)
+	}
+	return nil
+}
+
+// forgiveAddress gives an address its last try back, since that did not fail.
+func (s *Server) forgiveAddress(r *http.Request, address string) {
+	s.logUnforgiven(r, s.db.GiveBack(r.Context(), signInAddress, address))
+}
+
+// forgiveAccount gives an account all its tries back, since somebody knew its password.
+func (s *Server) forgiveAccount(r *http.Request, account string) {
+	s.logUnforgiven(r, s.db.Clear(r.Context(), signInAccount, account))
+	s.logUnforgiven(r, s.db.Clear(r.Context(), signInBrake, account))
+}
+
+// logUnforgiven notes what hinders nobody: tries that stay counted only make a limit stricter.
+func (s *Server) logUnforgiven(r *http.Request, err error) {
+	if err != nil {
+		s.log.WarnContext(r.Context(), "tries not given back", "id", requestID(r), "error", err)
 	}
 }
 
-// clear gives a key all its tries back.
-func (l *limiter) clear(key string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.full, key)
-}
-
-// makeRoom bounds the memory: it forgets keys whose tries have all come back, and if that is not enough, any. It makes
-// room for many at once, so that in a flood of keys not every one of them costs a look at all others.
-func (l *limiter) makeRoom(now time.Time) {
-	if len(l.full) < limiterKeys {
-		return
+// takeMail counts a mail that a client asks for. If that client, or everybody together, asked for too many, it returns a
+// waitError. It reports whether the address has had enough mails for that purpose, which whoever asks need not know.
+func (s *Server) takeMail(r *http.Request, purpose, email string) (enough bool, err error) {
+	if err := s.takeClientMail(r); err != nil {
+		return false, err
 	}
-	for key, full := range l.full {
-		if full.Before(now) {
-			delete(l.full, key)
-		}
+	err = s.takeAddressMail(r, purpose, email)
+	if usedUp(err) {
+		return true, nil
 	}
-	for key := range l.full {
-		if len(l.full) < limiterKeys*9/10 {
-			return
-		}
-		delete(l.full, key)
-	}
+	return false, err
 }
 
-// signInLimiter counts failed sign-ins, by address and by account. An address that used up its tries must wait; an
-// account is only slowed down, so that its owner can still get in while others guess.
-type signInLimiter struct {
-	addresses, accounts, slow *limiter
+// takeClientMail counts a mail that a client asks for, to whatever address.
+func (s *Server) takeClientMail(r *http.Request) error {
+	limits := s.config.Limits
+	byClient := models.Limit{N: 4 * limits.Mail.N, Per: limits.Mail.Per}
+	return s.takeOf(r.Context(), "mail", clientKey(r), byClient, limits.MailAll)
 }
 
-func newSignInLimiter(limit Limit, now func() time.Time) *signInLimiter {
-	return &signInLimiter{
-		addresses: newLimiter(limit, now),
-		accounts:  newLimiter(limit, now),
-		slow:      newLimiter(Limit{1, slowBrake}, now),
-	}
-}
-
-// address uses up a try of an address, or tells how long to wait.
-func (l *signInLimiter) address(address string) (wait time.Duration) {
-	return l.addresses.take(address)
-}
-
-// account uses up a try of an account, or tells how long to wait.
-func (l *signInLimiter) account(account string) (wait time.Duration) {
-	if l.accounts.take(account) == 0 {
-		return 0
-	}
-	return l.slow.take(account)
-}
-
-// succeeded clears the account, and returns the address's try.
-func (l *signInLimiter) succeeded(address, account string) {
-	l.addresses.giveBack(address)
-	l.accounts.clear(account)
-	l.slow.clear(account)
+// takeAddressMail counts a mail for that purpose to an address.
+func (s *Server) takeAddressMail(r *http.Request, purpose, email string) error {
+	return s.take(r.Context(), "mail "+purpose, models.EmailKey(email), s.config.Limits.Mail)
 }

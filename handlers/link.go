@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"net/http"
@@ -59,10 +60,7 @@ func (s *Server) link(w http.ResponseWriter, r *http.Request) error {
 // askForLink has the mail sent. The answer is the same whether or not anybody has that address.
 func (s *Server) askForLink(w http.ResponseWriter, r *http.Request, f views.Form) error {
 	email, cookie := r.PostForm.Get("email"), rand.Text()
-	send, err := s.takeMail(r, models.SignInLink, email)
-	if err == nil && send {
-		err = s.db.RequestSignInLink(r.Context(), email, cookie)
-	}
+	err := s.requestSignInLink(r, email, cookie)
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showLink(w, r, status, f, false)
 	}
@@ -71,6 +69,16 @@ func (s *Server) askForLink(w http.ResponseWriter, r *http.Request, f views.Form
 	}
 	s.setCookie(w, s.cookieName(linkCookieName), cookie, int(s.config.LinkLifetime/time.Second)+1)
 	return s.leave(w, r, flashLink, linkWith(ParseLocalPath(r.PostForm.Get("next"))))
+}
+
+// requestSignInLink is models.RequestSignInLink behind the limits on mail.
+func (s *Server) requestSignInLink(r *http.Request, email, cookie string) error {
+	if models.ValidateEmail(email) == "" {
+		if enough, err := s.takeMail(r, "link", email); enough || err != nil {
+			return err
+		}
+	}
+	return s.db.RequestSignInLink(r.Context(), email, cookie)
 }
 
 // linkWith leads to the page that asks for the code, and from there on to next.
@@ -93,15 +101,17 @@ func (s *Server) linkCode(w http.ResponseWriter, r *http.Request, f views.Form) 
 	return s.finishLink(w, r, login)
 }
 
-func (s *Server) tryLinkCode(r *http.Request) (models.Login, error) {
+func (s *Server) tryLinkCode(r *http.Request) (login models.Login, err error) {
+	defer func() { s.logSecurity(r, "sign in by mailed code", login.UserID, err) }()
 	address := clientKey(r)
-	if wait := s.signIns.address(address); wait > 0 {
-		return models.Login{}, waitError{wait}
+	if err := s.take(r.Context(), signInAddress, address, s.config.Limits.SignIn); err != nil {
+		return models.Login{}, err
 	}
-	login, err := s.db.SignInByCode(r.Context(), s.linkCookie(r), r.PostForm.Get("code"))
-	if err == nil {
-		s.signIns.succeeded(address, accountKey(login.UserID))
+	login, err = s.db.SignInByCode(r.Context(), s.linkCookie(r), r.PostForm.Get("code"))
+	if errors.As(err, new(models.FieldErrors)) {
+		return login, cmp.Or(s.failSignIn(r.Context()), err)
 	}
+	s.forgiveAddress(r, address)
 	return login, err
 }
 
@@ -128,6 +138,7 @@ func (s *Server) openLinkPage(w http.ResponseWriter, r *http.Request) error {
 // openLink signs in by a mailed link.
 func (s *Server) openLink(w http.ResponseWriter, r *http.Request) error {
 	login, err := s.db.SignInByLink(r.Context(), chi.URLParam(r, "token"), s.linkCookie(r))
+	s.logSecurity(r, "sign in by mailed link", login.UserID, err)
 	if errors.Is(err, models.ErrNotFound) {
 		return s.openLinkPage(w, r) // which says what is wrong with it
 	}

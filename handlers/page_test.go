@@ -130,7 +130,7 @@ func TestAFormThatCouldNotBeSavedIsOfferedAgain(t *testing.T) {
 	alice := srv.login("alice")
 	for name, fault := range map[int]func(context.Context) context.Context{503: timesOut, 500: cancelled} {
 		t.Run(fmt.Sprint(name), func(t *testing.T) {
-			srv.probe.failInserts(fault)
+			srv.probe.failInserts("posts", fault)
 			answer := alice.post("/posts", form("body", "not lost", "draft_key", fmt.Sprint(name))).wants(t, name)
 			srv.probe.fail(nil)
 			answer.shows(t, ".kept", "not lost")

@@ -31,11 +31,7 @@ func (s *Server) forgot(w http.ResponseWriter, r *http.Request) error {
 	if !s.config.Mail {
 		return s.showForgot(w, r, http.StatusOK, f)
 	}
-	email := r.PostForm.Get("email")
-	send, err := s.takeMail(r, models.ResetPassword, email)
-	if err == nil && send {
-		err = s.db.RequestReset(r.Context(), email)
-	}
+	err := s.requestReset(r, r.PostForm.Get("email"))
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showForgot(w, r, status, f)
 	}
@@ -43,6 +39,16 @@ func (s *Server) forgot(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.leave(w, r, flashMailed, LocalPath{"/login"})
+}
+
+// requestReset is models.RequestReset behind the limits on mail.
+func (s *Server) requestReset(r *http.Request, email string) error {
+	if models.ValidateEmail(email) == "" {
+		if enough, err := s.takeMail(r, "reset", email); enough || err != nil {
+			return err
+		}
+	}
+	return s.db.RequestReset(r.Context(), email)
 }
 
 // resetPage shows the form for a new password to whoever holds a good token. It uses nothing up: mail programs open links.
@@ -65,6 +71,7 @@ func (s *Server) showReset(w http.ResponseWriter, r *http.Request, status int, f
 func (s *Server) reset(w http.ResponseWriter, r *http.Request) error {
 	var f views.Form
 	err := s.db.ResetPassword(r.Context(), chi.URLParam(r, "token"), r.PostForm.Get("password"), r.PostForm.Get("password2"))
+	s.logSecurity(r, "reset password", 0, err)
 	if errors.As(err, &f.Errors) {
 		return s.showReset(w, r, http.StatusUnprocessableEntity, f)
 	}

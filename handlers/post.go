@@ -65,17 +65,9 @@ func (s *Server) index(w http.ResponseWriter, r *http.Request) error {
 // createPost publishes what the composer holds.
 func (s *Server) createPost(w http.ResponseWriter, r *http.Request) error {
 	f := views.Form{Values: typed(r, "body", "draft_key")}
-	if s.unconfirmed(r) {
-		f.Errors = confirmFirst()
-		return s.showComposer(w, r, http.StatusUnprocessableEntity, f)
-	}
-	if wait := s.takePost(w, r); wait != nil {
-		f.Errors = wait
-		return s.showComposer(w, r, http.StatusTooManyRequests, f)
-	}
-	post, err := s.db.Publish(r.Context(), viewer(r).ID, r.PostForm.Get("body"), r.PostForm.Get("draft_key"))
-	if errors.As(err, &f.Errors) {
-		return s.showComposer(w, r, http.StatusUnprocessableEntity, f)
+	post, err := s.publish(r)
+	if status := rejected(w, err, &f); status != 0 {
+		return s.showComposer(w, r, status, f)
 	}
 	if err != nil {
 		return err
@@ -94,14 +86,25 @@ func (s *Server) showComposer(w http.ResponseWriter, r *http.Request, status int
 	return s.showForm(w, r, status, p, page, views.Composer(p, f))
 }
 
-// takePost counts a post against the member's limit; without tries left it returns what to tell them.
-func (s *Server) takePost(w http.ResponseWriter, r *http.Request) models.FieldErrors {
-	wait := s.posts.take(accountKey(viewer(r).ID))
-	if wait == 0 {
-		return nil
+// publish is models.Publish behind the limits on posts.
+func (s *Server) publish(r *http.Request) (*models.Post, error) {
+	if s.unconfirmed(r) {
+		return nil, confirmFirst()
 	}
-	w.Header().Set("Retry-After", retryAfter(wait))
-	return models.FieldErrors{{Field: "body", Message: tooMany(wait)}}
+	if err := s.takePost(r); err != nil {
+		return nil, err
+	}
+	return s.db.Publish(r.Context(), viewer(r).ID, r.PostForm.Get("body"), r.PostForm.Get("draft_key"))
+}
+
+// takePost counts a post or an edit by the viewer.
+func (s *Server) takePost(r *http.Request) error {
+	limits := s.config.Limits
+	err := s.takeOf(r.Context(), "post", accountKey(viewer(r).ID), limits.Post, limits.PostAll)
+	if wait := (waitError{}); errors.As(err, &wait) {
+		return waitError{wait.wait, "body"}
+	}
+	return err
 }
 
 // author is the viewer as the author of a post.
@@ -155,23 +158,26 @@ func (s *Server) updatePost(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f := views.Form{Values: typed(r, "body")}
-	if s.unconfirmed(r) {
-		f.Errors = confirmFirst()
-		return s.showEdit(w, r, http.StatusUnprocessableEntity, models.Post{ID: id, Author: author(r)}, f)
-	}
-	if wait := s.takePost(w, r); wait != nil {
-		f.Errors = wait
-		return s.showEdit(w, r, http.StatusTooManyRequests, models.Post{ID: id, Author: author(r)}, f)
-	}
-	post, err := s.db.EditPost(r.Context(), viewer(r).ID, id, r.PostForm.Get("body"))
-	if errors.As(err, &f.Errors) {
-		return s.showEdit(w, r, http.StatusUnprocessableEntity, models.Post{ID: id, Author: author(r)}, f)
+	post, err := s.edit(r, id)
+	if status := rejected(w, err, &f); status != 0 {
+		return s.showEdit(w, r, status, models.Post{ID: id, Author: author(r)}, f)
 	}
 	if err != nil {
 		return err
 	}
 	post.Author = author(r)
 	return s.finish(w, r, flashEdited, postPath(id), views.PostSaved(s.page(w, r, ""), *post))
+}
+
+// edit is models.EditPost behind the limits on posts.
+func (s *Server) edit(r *http.Request, id int64) (*models.Post, error) {
+	if s.unconfirmed(r) {
+		return nil, confirmFirst()
+	}
+	if err := s.takePost(r); err != nil {
+		return nil, err
+	}
+	return s.db.EditPost(r.Context(), viewer(r).ID, id, r.PostForm.Get("body"))
 }
 
 // askDeletePost asks before the viewer's own post goes.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"twite/handlers"
+	"twite/models"
 )
 
 func TestPosts(t *testing.T) {
@@ -156,16 +157,16 @@ func TestPostLimit(t *testing.T) {
 	for _, way := range [][]with{nil, {htmx()}} {
 		for _, to := range []string{"/posts", path} {
 			answer := alice.post(to, form("body", "one too many"), way...).wants(t, 429)
-			answer.shows(t, "textarea", "one too many").shows(t, "[role=alert]", "Try again in 30 seconds.")
-			if got := answer.header.Get("Retry-After"); got != "30" {
-				t.Errorf("Retry-After is %q, want 30", got)
+			answer.shows(t, "textarea", "one too many").shows(t, "[role=alert]", "Try again in 60 seconds.")
+			if got := answer.header.Get("Retry-After"); got != "60" {
+				t.Errorf("Retry-After is %q, want 60", got)
 			}
 			if answer.isPage() != (way == nil) {
 				t.Errorf("whole page: %t, want the opposite", answer.isPage())
 			}
 		}
 	}
-	srv.clock.advance(30e9)
+	srv.clock.advance(60e9)
 	alice.post("/posts", form("body", "three")).wants(t, 303)
 	if n := srv.count("SELECT count(*) FROM posts WHERE body = 'one too many'"); n != 0 {
 		t.Errorf("%d posts past the limit", n)
@@ -237,9 +238,9 @@ func TestG10_EditAndDeleteAtOnce(t *testing.T) {
 	}
 }
 
-func mustLimit(t testing.TB, text string) handlers.Limit {
+func mustLimit(t testing.TB, text string) models.Limit {
 	t.Helper()
-	limit, err := handlers.ParseLimit(text)
+	limit, err := models.ParseLimit(text)
 	if err != nil {
 		t.Fatal(err)
 	}

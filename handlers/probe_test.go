@@ -45,10 +45,10 @@ func (p *probe) fail(fault func(context.Context) context.Context) {
 	p.fault.Store(&fault)
 }
 
-// failInserts has every INSERT fail.
-func (p *probe) failInserts(fault func(context.Context) context.Context) {
+// failInserts has every INSERT into a table fail.
+func (p *probe) failInserts(table string, fault func(context.Context) context.Context) {
 	p.fail(fault)
-	p.only = "INSERT"
+	p.only = fmt.Sprintf("INSERT INTO %q", table)
 }
 
 func (p *probe) BeforeQuery(ctx context.Context, event *bun.QueryEvent) context.Context {

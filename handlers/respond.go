@@ -120,8 +120,18 @@ const (
 	flashEmailPending
 	flashConfirmation
 	flashConfirmed
-	flashRestored
+	flashTakenBack
 	flashLink
+	flashExport
+	flashLeaving
+	flashStays
+	flashSuspended
+	flashRestored
+	flashRole
+	flashResetMailed
+	flashEndedSessions
+	flashPersonDeleted
+	flashSite
 )
 
 // text is what a flash says; a number that none of ours has says nothing.
@@ -161,10 +171,30 @@ func (f flash) text() string {
 		return "A link is on its way to your address."
 	case flashConfirmed:
 		return "Your email address is confirmed."
-	case flashRestored:
+	case flashTakenBack:
 		return "Your address is back, and every session is signed out. Now set a new password: who changed the address knew yours."
 	case flashLink:
 		return "If an account has that address, a mail with a link and a code is on its way there."
+	case flashExport:
+		return "Your export is being made."
+	case flashLeaving:
+		return "Your account will be deleted. If you change your mind, sign in: that keeps it."
+	case flashStays:
+		return "Welcome back: your account stays."
+	case flashSuspended:
+		return "That account is suspended, and its sessions are ended."
+	case flashRestored:
+		return "That account may sign in again."
+	case flashRole:
+		return "The role is changed."
+	case flashResetMailed:
+		return "A link for a new password is on its way to them."
+	case flashEndedSessions:
+		return "That account is signed out everywhere."
+	case flashPersonDeleted:
+		return "That account is deleted."
+	case flashSite:
+		return "The settings of the site are saved."
 	}
 	return ""
 }

@@ -5,6 +5,8 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
+
+	"twite/models"
 )
 
 // access says who may enter a route.
@@ -76,6 +78,27 @@ func (s *Server) routes() []route {
 		get("/settings/sessions", member, s.sessionSettings),
 		post("/settings/sessions/{id}/revoke", member, s.revokeSession).on("/settings/sessions").fresh(),
 		post("/settings/sessions/revoke-others", member, s.revokeOtherSessions).on("/settings/sessions").fresh(),
+
+		// Leaving.
+		get(exportPath, member, s.exportSettings).fresh(),
+		post(exportPath, member, s.askExport).on(exportPath).fresh(),
+		get(exportPath+"/{id}", member, s.downloadExport).fresh(),
+		get("/settings/delete", member, s.deletePage).fresh(),
+		post("/settings/delete", member, s.deleteAccount, "password").on("/settings/delete").fresh(),
+		// The admin pages. Whom one may act on is in the query.
+		get("/admin", moderator, s.admin),
+		get("/admin/people", moderator, s.people),
+		get("/admin/people/{id}", moderator, s.person),
+		post("/admin/people/{id}/suspend", moderator, s.deed(flashSuspended, models.Staff.Suspend)).on("/admin/people/{id}").fresh(),
+		post("/admin/people/{id}/restore", moderator, s.deed(flashRestored, models.Staff.Restore)).on("/admin/people/{id}").fresh(),
+		post("/admin/people/{id}/role", admin, s.setRole).on("/admin/people/{id}").fresh(),
+		post("/admin/people/{id}/reset-link", admin, s.resetLink).on("/admin/people/{id}").fresh(),
+		post("/admin/people/{id}/end-sessions", admin, s.deed(flashEndedSessions, models.Staff.EndSessions)).on("/admin/people/{id}").fresh(),
+		get("/admin/people/{id}/delete", admin, s.askDeletePerson),
+		post("/admin/people/{id}/delete", admin, s.deletePerson).on("/admin/people/{id}/delete").fresh(),
+		get("/admin/settings", admin, s.siteSettings),
+		post("/admin/settings", admin, s.updateSite, siteFields...).on("/admin/settings").fresh(),
+		get("/admin/audit", admin, s.auditLog),
 	}
 }
 

@@ -132,25 +132,55 @@ var rules = map[string]rule{
 	"GET /settings/sessions":                {ok: "200"},
 	"POST /settings/sessions/{id}/revoke":   {ok: "303 /login", others: "404"},
 	"POST /settings/sessions/revoke-others": {ok: "303 /settings/sessions"},
+
+	"GET /settings/export":      {ok: "200"},
+	"POST /settings/export":     {ok: "303 /settings/export"},
+	"GET /settings/export/{id}": {ok: "200", others: "404"},
+	"GET /settings/delete":      {ok: "200"},
+	"POST /settings/delete":     {fields: []string{"password", "x"}, ok: "422"},
+	// {id} is a member: what these do to others than members is in TestG2_RanksDecideWhoMayActOnWhom.
+	"GET /admin":                           {ok: "303 /admin/people"},
+	"GET /admin/people":                    {ok: "200"},
+	"GET /admin/people/{id}":               {ok: "200"},
+	"POST /admin/people/{id}/suspend":      {ok: "303 /admin/people/{id}"},
+	"POST /admin/people/{id}/restore":      {ok: "303 /admin/people/{id}"},
+	"POST /admin/people/{id}/role":         {fields: []string{"role", "member"}, ok: "303 /admin/people/{id}"},
+	"POST /admin/people/{id}/reset-link":   {ok: "303 /admin/people/{id}"},
+	"POST /admin/people/{id}/end-sessions": {ok: "303 /admin/people/{id}"},
+	"GET /admin/people/{id}/delete":        {ok: "200"},
+	"POST /admin/people/{id}/delete":       {ok: "422"},
+	"GET /admin/settings":                  {ok: "200"},
+	"POST /admin/settings":                 {fields: []string{"inviting", "member"}, ok: "303 /admin/settings"},
+	"GET /admin/audit":                     {ok: "200"},
 }
 
-var roles = []string{"stranger", "member", "owner", "admin", "suspended"}
+// "owner" is the member whose thing it is; those with a role on the site are named by it.
+var roles = []string{"stranger", "member", "owner", "moderator", "admin", "siteowner", "suspended"}
+
+// ranks are the roles on the site that get into the admin pages, by access.
+var ranks = map[string][]string{
+	"moderator": {"moderator", "admin", "siteowner"},
+	"admin":     {"admin", "siteowner"},
+}
 
 // expected is what a role gets, following from the access of a route and its rule.
 func (r rule) expected(entry handlers.RouteEntry, role, path string) string {
 	signedIn := role != "stranger" && role != "suspended"
 	get := entry.Method == http.MethodGet
+	ranked, led := ranks[entry.Access], entry.Access == "member" || ranks[entry.Access] != nil
 	switch {
 	case !signedIn && r.stranger != "":
 		return r.stranger
-	case !signedIn && entry.Access == "member" && get:
+	case !signedIn && led && get:
 		return "303 /login?next=" + strings.NewReplacer("/", "%2F", "@", "%40").Replace(path)
-	case !signedIn && entry.Access == "member":
+	case !signedIn && led:
 		return "303 /login"
 	case !signedIn && entry.Access == "writer":
 		return "401"
 	case signedIn && entry.Access == "guest":
 		return "303 /"
+	case ranked != nil && !slices.Contains(ranked, role):
+		return "403"
 	case role != "owner" && r.others != "":
 		return r.others
 	}
@@ -197,6 +227,11 @@ func thingOf(srv *server, owner *client, pattern string) string {
 	case strings.HasPrefix(pattern, "/settings/sessions/{id}"):
 		id := owner.get("/settings/sessions").find("[data-session]").attr("data-session")
 		return strings.Replace(pattern, "{id}", id, 1)
+	case strings.HasPrefix(pattern, "/settings/export/{id}"):
+		return srv.export(owner.user, "zip")
+	}
+	if strings.HasPrefix(pattern, "/admin/people/{id}") {
+		return strings.Replace(pattern, "{id}", fmt.Sprint(owner.user.ID), 1)
 	}
 	if path, found := strings.CutSuffix(pattern, "{token}"); found {
 		return path + srv.token(path, owner.user.Username)
@@ -217,8 +252,12 @@ func (s *server) inRole(role string, owner *client) *client {
 	c := s.login(name)
 	var err error
 	switch role {
+	case "moderator":
+		err = s.db.SetRole(s.t.Context(), name, models.Moderator)
 	case "admin":
 		err = s.db.SetRole(s.t.Context(), name, models.Admin)
+	case "siteowner":
+		err = s.db.SetRole(s.t.Context(), name, models.Owner)
 	case "suspended":
 		err = s.db.Suspend(s.t.Context(), name)
 	}

@@ -28,16 +28,9 @@ type Config struct {
 	RememberLifetime time.Duration       // after which a remembered session ends
 	LinkLifetime     time.Duration       // after which a browser forgets that it asked for a sign-in link
 	SudoLifetime     time.Duration       // after which a sensitive change asks for the password again
+	DeleteGrace      time.Duration       // between asking for the deletion of an account and the deletion
+	ResetLifetime    time.Duration       // after which a link for a new password works no more
 	Limits           Limits
-}
-
-// Limits are how often things may be tried.
-type Limits struct {
-	SignIn   Limit // failed sign-ins by address and, separately, by account
-	Register Limit // registrations by address
-	Check    Limit // live checks of the register form by address
-	Post     Limit // posts and edits by member
-	Mail     Limit // mails of one kind to one address; four times as many may be asked for from one
 }
 
 // Server answers all requests of the site. It is safe for concurrent use.
@@ -50,13 +43,6 @@ type Server struct {
 	log      *slog.Logger
 	router   chi.Router
 	buffers  sync.Pool // of *buffer
-
-	signIns   *signInLimiter
-	registers *limiter
-	checks    *limiter
-	posts     *limiter
-
-	mailsAsked, mailsSent *limiter
 }
 
 // New returns a server on a migrated database. assets are the built files of the assets folder.
@@ -67,14 +53,7 @@ func New(config Config, db *models.DB, assets fs.FS, log *slog.Logger) (*Server,
 	}
 	s := &Server{
 		config: config, db: db, assets: files, log: log,
-		store:     db.SessionStore(config.SessionIdle),
-		signIns:   newSignInLimiter(config.Limits.SignIn, db.Now),
-		registers: newLimiter(config.Limits.Register, db.Now),
-		checks:    newLimiter(config.Limits.Check, db.Now),
-		posts:     newLimiter(config.Limits.Post, db.Now),
-
-		mailsAsked: newLimiter(Limit{4 * config.Limits.Mail.N, config.Limits.Mail.Per}, db.Now),
-		mailsSent:  newLimiter(config.Limits.Mail, db.Now),
+		store: db.SessionStore(config.SessionIdle),
 	}
 	s.sessions = s.newSessionManager()
 	s.router = s.newRouter()

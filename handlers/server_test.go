@@ -69,11 +69,15 @@ func newNode(t testing.TB, databaseURL string, options ...option) *server {
 		t.Fatal(err)
 	}
 	s.db.WithHook(s.probe)
-	wide := handlers.Limit{N: 100_000, Per: time.Minute}
+	wide := models.Limit{N: 100_000, Per: time.Minute}
 	config := handlers.Config{
 		BaseURL: &url.URL{Scheme: "http", Host: "twite.test"}, Registration: models.RegistrationOpen, Public: true, Mail: true,
-		SessionIdle: 2 * time.Hour, SessionLifetime: 24 * time.Hour, RememberLifetime: 720 * time.Hour, SudoLifetime: 10 * time.Minute, LinkLifetime: tokenLife,
-		Limits: handlers.Limits{SignIn: wide, Register: wide, Check: wide, Post: wide, Mail: wide},
+		SessionIdle: 2 * time.Hour, SessionLifetime: 24 * time.Hour, RememberLifetime: 720 * time.Hour, DeleteGrace: 336 * time.Hour, SudoLifetime: 10 * time.Minute,
+		ResetLifetime: time.Hour, LinkLifetime: tokenLife,
+		Limits: handlers.Limits{
+			SignIn: wide, Register: wide, Check: wide, Post: wide, Mail: wide, Code: wide, SignInBrake: 10 * time.Second,
+			SignInAll: wide, RegisterAll: wide, CheckAll: wide, PostAll: wide, MailAll: wide,
+		},
 	}
 	for _, set := range options {
 		set(&config)

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -88,46 +89,50 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 
 // signIn goes on after a sign-in, and leads to next.
 func (s *Server) signIn(w http.ResponseWriter, r *http.Request, login models.Login, _ bool, next LocalPath) error {
-	if err := s.beginSession(r, login); err != nil {
+	if err := s.beginSession(w, r, login); err != nil {
 		return err
 	}
 	return s.redirect(w, r, next)
 }
 
-// A waitError says that a limit is used up, and for how long.
-type waitError struct{ wait time.Duration }
-
-func (e waitError) Error() string { return tooMany(e.wait) }
-
 // authenticate is models.Authenticate behind the limits on failed sign-ins.
-func (s *Server) authenticate(r *http.Request, name, password string) (models.Login, error) {
-	address := clientKey(r)
-	if wait := s.signIns.address(address); wait > 0 {
-		return models.Login{}, waitError{wait}
-	}
-	id, err := s.db.AccountID(r.Context(), name)
-	if err != nil {
+func (s *Server) authenticate(r *http.Request, name, password string) (login models.Login, err error) {
+	var id int64
+	defer func() { s.logSecurity(r, "sign in", id, err) }()
+	if id, err = s.db.AccountID(r.Context(), name); err != nil {
 		return models.Login{}, err
 	}
-	account := accountKey(id)
+	address, account := clientKey(r), accountKey(id)
 	if id == 0 {
-		account = "name " + strings.ToLower(name[:min(len(name), models.EmailMax)]) // what a limiter remembers stays short
+		account = "name " + strings.ToLower(name[:min(len(name), models.EmailMax)]) // names too long to exist count as one
 	}
-	if wait := s.signIns.account(account); wait > 0 {
-		return models.Login{}, waitError{wait}
+	if err := s.takeSignIn(r.Context(), address, account); err != nil {
+		return models.Login{}, err
 	}
-	login, err := s.db.Authenticate(r.Context(), name, password)
+	login, err = s.db.Authenticate(r.Context(), name, password)
+	if errors.Is(err, models.ErrWrongPassword) {
+		return login, cmp.Or(s.failSignIn(r.Context()), err)
+	}
+	s.forgiveAddress(r, address)
 	if err == nil {
-		s.signIns.succeeded(address, account)
+		s.forgiveAccount(r, account)
 	}
 	return login, err
 }
 
 func accountKey(id int64) string { return fmt.Sprint("id ", id) }
 
-// beginSession leaves nothing of the session before it: another token, and only values of its own.
-func (s *Server) beginSession(r *http.Request, login models.Login) error {
+// beginSession leaves nothing of the session before it: another token, and only values of its own. Who comes back before
+// their account was removed keeps it.
+func (s *Server) beginSession(w http.ResponseWriter, r *http.Request, login models.Login) error {
 	ctx := r.Context()
+	undone, err := s.db.UndoDeletion(ctx, login.UserID)
+	if err != nil {
+		return err
+	}
+	if undone {
+		s.setFlash(w, flashStays)
+	}
 	if err := s.sessions.Clear(ctx); err != nil {
 		return err
 	}
@@ -173,14 +178,21 @@ func (s *Server) logoutPage(w http.ResponseWriter, r *http.Request) error {
 
 // logout ends the session, if there is one.
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
-	if viewer(r) != nil {
-		if err := s.sessions.Destroy(r.Context()); err != nil {
-			return err
-		}
-		w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
-		s.setFlash(w, flashSignedOut)
+	if viewer(r) == nil {
+		return s.redirect(w, r, LocalPath{"/login"})
 	}
-	return s.redirect(w, r, LocalPath{"/login"})
+	return s.endVisit(w, r, flashSignedOut)
+}
+
+// endVisit ends the session, leaves nothing of it in the browser, and leads to the sign-in.
+func (s *Server) endVisit(w http.ResponseWriter, r *http.Request, f flash) error {
+	err := s.sessions.Destroy(r.Context())
+	s.logSecurity(r, "sign out", viewer(r).ID, err)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
+	return s.leave(w, r, f, LocalPath{"/login"})
 }
 
 // sessionSettings lists where the viewer is signed in.
@@ -206,7 +218,9 @@ func (s *Server) revokeSession(w http.ResponseWriter, r *http.Request) error {
 	if id == visit(r).SessionID {
 		return s.logout(w, r)
 	}
-	if err := s.store.Revoke(r.Context(), viewer(r).ID, id); err != nil {
+	err = s.store.Revoke(r.Context(), viewer(r).ID, id)
+	s.logSecurity(r, "end session", viewer(r).ID, err)
+	if err != nil {
 		return err
 	}
 	return s.finishSessions(w, r, flashSession)
@@ -214,7 +228,9 @@ func (s *Server) revokeSession(w http.ResponseWriter, r *http.Request) error {
 
 // revokeOtherSessions ends all of the viewer's sessions but this one.
 func (s *Server) revokeOtherSessions(w http.ResponseWriter, r *http.Request) error {
-	if err := s.store.RevokeOthers(r.Context(), viewer(r).ID, visit(r).SessionID); err != nil {
+	err := s.store.RevokeOthers(r.Context(), viewer(r).ID, visit(r).SessionID)
+	s.logSecurity(r, "end other sessions", viewer(r).ID, err)
+	if err != nil {
 		return err
 	}
 	return s.finishSessions(w, r, flashSessions)

@@ -76,7 +76,7 @@ func (s *Server) accountSettings(w http.ResponseWriter, r *http.Request) error {
 }
 
 func accountForm(r *http.Request) views.Form {
-	return views.Form{Values: map[string]string{"username": viewer(r).Username, "email": viewer(r).Email}}
+	return views.Form{Values: map[string]string{"username": viewer(r).Username, "email": visit(r).Email}}
 }
 
 func (s *Server) showAccountForm(w http.ResponseWriter, r *http.Request, status int, f views.Form) error {
@@ -92,6 +92,7 @@ func (s *Server) showAccountForm(w http.ResponseWriter, r *http.Request, status 
 func (s *Server) updateAccount(w http.ResponseWriter, r *http.Request) error {
 	f := views.Form{Values: typed(r, "username", "email")}
 	pending, err := s.changeAccount(r)
+	s.logSecurity(r, "change account", viewer(r).ID, err)
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showAccountForm(w, r, status, f)
 	}
@@ -137,6 +138,7 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request) error {
 			r.PostForm.Get("current_password"), r.PostForm.Get("password"), r.PostForm.Get("password2"))
 		return err
 	})
+	s.logSecurity(r, "change password", userID, err)
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showPasswordForm(w, r, status, f)
 	}
@@ -154,13 +156,13 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request) error {
 // one makes the sign-in fresh.
 func (s *Server) withPassword(r *http.Request, field string, change func() error) error {
 	account := accountKey(viewer(r).ID)
-	if wait := s.signIns.account(account); wait > 0 {
-		return waitError{wait}
+	if err := s.takeAccount(r.Context(), account); err != nil {
+		return err
 	}
 	err := change()
 	var errs models.FieldErrors
 	if !errors.As(err, &errs) || errs.Get(field) == "" {
-		s.signIns.accounts.clear(account)
+		s.forgiveAccount(r, account)
 	}
 	if err == nil {
 		s.refresh(r)
@@ -172,7 +174,7 @@ func (s *Server) withPassword(r *http.Request, field string, change func() error
 func rejected(w http.ResponseWriter, err error, f *views.Form) int {
 	if wait := new(waitError); errors.As(err, wait) {
 		w.Header().Set("Retry-After", retryAfter(wait.wait))
-		f.Errors = models.FieldErrors{{Message: wait.Error()}}
+		f.Errors = models.FieldErrors{{Field: wait.field, Message: wait.Error()}}
 		return http.StatusTooManyRequests
 	}
 	if errors.As(err, &f.Errors) {

@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -79,13 +80,14 @@ func TestAnAddressThatGuessesMustWait(t *testing.T) {
 	}
 	for i := range 3 {
 		try(fmt.Sprint("nobody", i), "guess").wants(t, 422)
+		srv.clock.advance(30 * time.Second)
 	}
 	blocked := try("alice", "alice-secret").wants(t, 429)
-	wantRetryAfter(t, blocked, time.Minute)
+	wantRetryAfter(t, blocked, 90*time.Second) // until the first try is three minutes old
 	if blocked.isPage() || blocked.find("#login") == nil {
 		t.Errorf("the partial of a 429 is\n%s", blocked.body)
 	}
-	srv.clock.advance(time.Minute)
+	srv.clock.advance(90 * time.Second)
 	for range 5 { // those who know their password are not counted
 		try("alice", "alice-secret").wants(t, 204)
 	}
@@ -130,6 +132,155 @@ func TestRegisterLimits(t *testing.T) {
 		}
 	}
 	srv.visitor().post("/register", newAccount("elsewhere"), from("203.0.113.9:1")).wants(t, 303)
+}
+
+// TestTheBrakeSlowsButNeverLocks: when an account's tries are used up, one in a while is still looked at. Those that are not
+// count against no address.
+func TestTheBrakeSlowsButNeverLocks(t *testing.T) {
+	srv := newServer(t, limits(func(l *handlers.Limits) { l.SignIn, l.SignInBrake = mustLimit(t, "3/1h"), 20*time.Second }))
+	srv.user("alice")
+	try := func(password string, address int) *response {
+		return srv.visitor().post("/login", form("username", "alice", "password", password), from(fmt.Sprintf("192.0.2.%d:1", address)))
+	}
+	for i := range 3 {
+		try("guess", i).wants(t, 422)
+	}
+	for i := range 5 {
+		try("guess", 10+i).wants(t, 422)
+		for range 10 {
+			wantRetryAfter(t, try("alice-secret", 100).wants(t, 429), 20*time.Second)
+		}
+		srv.clock.advance(15 * time.Second)
+		wantRetryAfter(t, try("alice-secret", 100).wants(t, 429), 5*time.Second)
+		srv.clock.advance(5 * time.Second)
+	}
+	try("alice-secret", 100).wants(t, 303)
+	for i := range 4 { // all tries are back, and the brake is off
+		try("guess", 20+i).wants(t, 422)
+	}
+	try("guess", 30).wants(t, 429)
+}
+
+// TestB5_GuessingFromManyAddressesLocksNobodyOut: when too many sign-ins fail everywhere, only addresses that have failed
+// themselves are kept out.
+func TestB5_GuessingFromManyAddressesLocksNobodyOut(t *testing.T) {
+	srv := newServer(t, limits(func(l *handlers.Limits) { l.SignIn, l.SignInAll = mustLimit(t, "3/5m"), mustLimit(t, "6/5m") }))
+	srv.user("alice")
+	try := func(name, password string, address int) *response {
+		return srv.visitor().post("/login", form("username", name, "password", password), from(fmt.Sprintf("192.0.2.%d:1", address)))
+	}
+	for i := range 6 {
+		for range 2 { // those who know their password do not count
+			try("alice", "alice-secret", i).wants(t, 303)
+		}
+		try(fmt.Sprint("nobody", i), "guess", i).wants(t, 422)
+	}
+	for i := range 6 {
+		wantRetryAfter(t, try(fmt.Sprint("somebody", i), "guess", i).wants(t, 429), 5*time.Minute)
+	}
+	for range 3 {
+		try("alice", "alice-secret", 100).wants(t, 303)
+	}
+	try("alice", "a slip", 100).wants(t, 422)
+	try("alice", "alice-secret", 100).wants(t, 429)
+	try("alice", "alice-secret", 101).wants(t, 303)
+	srv.clock.advance(5 * time.Minute)
+	for i := range 3 {
+		try(fmt.Sprint("nobody", i), "guess", 100).wants(t, 422)
+	}
+}
+
+// TestLimitsForEverybodyTogether: many who each keep to their own limit meet the one that they share.
+func TestLimitsForEverybodyTogether(t *testing.T) {
+	srv := newServer(t, limits(func(l *handlers.Limits) {
+		l.RegisterAll, l.CheckAll, l.MailAll = mustLimit(t, "3/1h"), mustLimit(t, "3/1h"), mustLimit(t, "3/1h")
+		l.PostAll, l.Check = mustLimit(t, "3/1h"), mustLimit(t, "1/1h")
+	}))
+	var members []*client
+	for i := range 4 {
+		members = append(members, srv.login(fmt.Sprint("member", i)))
+	}
+	srv.visitor().post("/register/check", form("username", "x"), from("192.0.2.0:1")).wants(t, 200)
+	for range 5 { // refused by their own limit, they use up nothing of the others'
+		srv.visitor().post("/register/check", form("username", "x"), from("192.0.2.0:1")).wants(t, 429)
+	}
+	for i := range 4 {
+		address := from(fmt.Sprintf("192.0.2.%d:1", i+1))
+		answers := []*response{
+			srv.visitor().post("/register", newAccount(fmt.Sprint("newcomer", i)), address),
+			srv.visitor().post("/password/forgot", form("email", fmt.Sprintf("user%d@example.com", i)), address),
+			members[i].post("/posts", form("body", "hello"), address),
+		}
+		for _, answer := range answers {
+			if i < 3 {
+				answer.wants(t, 303)
+			} else {
+				wantRetryAfter(t, answer.wants(t, 429), time.Hour)
+			}
+		}
+		if check := srv.visitor().post("/register/check", form("username", "x"), address); i < 2 {
+			check.wants(t, 200)
+		} else {
+			wantRetryAfter(t, check.wants(t, 429), time.Hour)
+		}
+	}
+	if n := srv.count("SELECT count(*) FROM posts"); n != 3 {
+		t.Errorf("%d posts, want 3", n)
+	}
+}
+
+// TestK8_NodesShareTheirLimits: tries in turn on three nodes count as if there were one.
+func TestK8_NodesShareTheirLimits(t *testing.T) {
+	first := newServer(t, signInLimit(t, "10/5m"))
+	if !first.db.Postgres() {
+		t.Skip("one process alone serves a SQLite database")
+	}
+	servers := []*server{first, newNode(t, first.url, signInLimit(t, "10/5m")), newNode(t, first.url, signInLimit(t, "10/5m"))}
+	for i := range 15 {
+		answer := servers[i%3].visitor().post("/login", form("username", fmt.Sprint("nobody", i), "password", "guess"))
+		if i < 10 {
+			answer.wants(t, 422)
+		} else {
+			wantRetryAfter(t, answer.wants(t, 429), 5*time.Minute)
+		}
+	}
+}
+
+// TestNothingPassesUncounted: where tries cannot be counted, nothing is done that a limit guards (ASVS 16.5.3).
+func TestNothingPassesUncounted(t *testing.T) {
+	srv := newServer(t)
+	if !srv.db.Postgres() {
+		t.Skip("the memory in which limits are counted beside a SQLite database does not fail")
+	}
+	alice := srv.login("alice")
+	path := srv.post(alice.user, "mine")
+	before := srv.content()
+	for name, ask := range map[string]func() *response{
+		"sign-in": func() *response {
+			return srv.visitor().post("/login", form("username", "alice", "password", "alice-secret"))
+		},
+		"registration": func() *response { return srv.visitor().post("/register", newAccount("bob")) },
+		"live check":   func() *response { return srv.visitor().post("/register/check", form("username", "x")) },
+		"mail":         func() *response { return srv.visitor().post("/password/forgot", form("email", "alice@example.com")) },
+		"post":         func() *response { return alice.post("/posts", form("body", "uncounted")) },
+		"edit":         func() *response { return alice.post(path, form("body", "uncounted")) },
+		"password": func() *response {
+			return alice.post("/settings/account", form("username", "other", "email", "alice@example.com", "current_password", "alice-secret"))
+		},
+	} {
+		for _, fault := range []func(context.Context) context.Context{timesOut, cancelled} {
+			srv.probe.failInserts("tries", fault)
+			hashes := srv.db.Passwords.Hashes()
+			answer := ask()
+			srv.probe.fail(nil)
+			if answer.status != 503 || srv.db.Passwords.Hashes() != hashes {
+				t.Errorf("%s: status %d after %d hashes, want 503 after none", name, answer.status, srv.db.Passwords.Hashes()-hashes)
+			}
+		}
+	}
+	if after := srv.content(); after != before {
+		t.Errorf("content is\n%s\nwas\n%s", after, before)
+	}
 }
 
 // TestB7_AddressesCannotBeMadeUp counts failed sign-ins by what each client is taken for.

@@ -47,6 +47,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
 	next := ParseLocalPath(r.PostForm.Get("next"))
 	f := views.Form{Values: typed(r, registerFields...), Hidden: []views.NameValue{{Name: "next", Value: next.String()}}}
 	err := s.registerUser(r)
+	s.logSecurity(r, "register", 0, err)
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showRegister(w, r, status, f)
 	}
@@ -56,16 +57,21 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
 	return s.leave(w, r, flashRegistered, loginWith(next))
 }
 
-// registerUser is models.Register behind the limit on registrations.
+// registerUser is models.Register behind the limits on registrations.
 func (s *Server) registerUser(r *http.Request) error {
-	if wait := s.registers.take(clientKey(r)); wait > 0 {
-		return waitError{wait}
+	limits := s.config.Limits
+	if err := s.takeOf(r.Context(), "register", clientKey(r), limits.Register, limits.RegisterAll); err != nil {
+		return err
 	}
 	user, err := s.db.Register(r.Context(), newUser(r))
-	if err == nil && user.EmailConfirmedAt == nil {
-		s.mailsSent.take(mailKey(models.ConfirmEmail, user.Email))
+	if err != nil || user.EmailConfirmedAt != nil {
+		return err
 	}
-	return err
+	// The mail that comes with the account counts like those that are asked for later. The account is there whatever comes of that.
+	if err := s.takeAddressMail(r, "confirm", user.Email); err != nil {
+		s.log.WarnContext(r.Context(), "mail not counted", "id", requestID(r), "error", err)
+	}
+	return nil
 }
 
 func newUser(r *http.Request) models.NewUser {
@@ -80,12 +86,13 @@ func newUser(r *http.Request) models.NewUser {
 func (s *Server) checkRegister(w http.ResponseWriter, r *http.Request) error {
 	names, untouched := checkedFields(r)
 	f, status := views.Form{Values: typed(r, names...)}, http.StatusOK
-	if wait := s.checks.take(clientKey(r)); wait > 0 {
-		w.Header().Set("Retry-After", retryAfter(wait))
-		status = http.StatusTooManyRequests
-	} else if errs, err := s.db.CheckNewUser(r.Context(), newUser(r)); err != nil {
+	errs, err := s.checkNewUser(r)
+	switch {
+	case usedUp(err):
+		status = rejected(w, err, &f)
+	case err != nil:
 		return err
-	} else {
+	default:
 		f.Errors = slices.DeleteFunc(errs, func(fe models.FieldError) bool {
 			return !slices.Contains(names, fe.Field) || slices.Contains(untouched, fe.Field)
 		})
@@ -94,6 +101,15 @@ func (s *Server) checkRegister(w http.ResponseWriter, r *http.Request) error {
 	p := s.page(w, r, "Create an account")
 	fields := views.RegisterFields(p, f, names)
 	return s.render(w, r, status, fields, fields)
+}
+
+// checkNewUser is models.CheckNewUser behind the limits on live checks.
+func (s *Server) checkNewUser(r *http.Request) (models.FieldErrors, error) {
+	limits := s.config.Limits
+	if err := s.takeOf(r.Context(), "check", clientKey(r), limits.Check, limits.CheckAll); err != nil {
+		return nil, err
+	}
+	return s.db.CheckNewUser(r.Context(), newUser(r))
 }
 
 // checkedFields are the fields a live check is about, and those of them that nobody has touched.

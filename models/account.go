@@ -49,13 +49,16 @@ func (db *DB) Register(ctx context.Context, n NewUser) (*User, error) {
 		user.EmailConfirmedAt = &user.CreatedAt
 	}
 	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if _, err := tx.NewInsert().Model(user).Value("password_hash", "?", hash).Exec(ctx); err != nil || user.EmailConfirmedAt != nil {
+		if _, err := tx.NewInsert().Model(user).Value("password_hash", "?", hash).Exec(ctx); err != nil {
+			return takenErrors(err)
+		}
+		if err := checkRetired(ctx, tx, n.Username); err != nil || user.EmailConfirmedAt != nil {
 			return err
 		}
 		account := tokenAccount{User: *user}
 		return db.announceToken(ctx, tx, MailConfirm, account.token(ConfirmEmail, user.Email))
 	})
-	return user, takenErrors(err)
+	return user, err
 }
 
 // CheckNewUser returns what is wrong with the fields of a registration, names already taken included.
@@ -95,26 +98,37 @@ func (db *DB) taken(ctx context.Context, username, email string, self int64) (ow
 	var users []struct {
 		credentials `bun:",extend"`
 		HoldsEmail  bool `bun:",scanonly"`
+		Retired     bool `bun:",scanonly"`
 	}
-	query := db.read.NewSelect().Model(&users).ColumnExpr("?TableColumns, ? AS holds_email", holds(email, db.now())).Where("id = ?", self)
+	// There is a row even where nobody has either, since the name may be retired.
+	query := db.read.NewSelect().Model(&users).ModelTableExpr("(SELECT 1) AS one").
+		ColumnExpr("?TableColumns, ? AS holds_email, retired.username_key IS NOT NULL AS retired", holds(email, db.now())).
+		Join("LEFT JOIN users AS u").JoinOn("u.id = ?", self)
+	name := ""
 	if okUsername {
-		query = query.WhereOr("username_key = ?", key(username))
+		name = key(username)
+		query = query.JoinOnOr("u.username_key = ?", name)
 	}
 	if okEmail {
-		query = query.WhereOr("?", holds(email, db.now()))
+		query = query.JoinOnOr("?", holds(email, db.now()))
 	}
+	query = query.Join("LEFT JOIN retired_names AS retired ON retired.username_key = ?", name)
 	if err := query.Scan(ctx); err != nil {
 		return own, nil, err
 	}
-	for _, u := range users {
+	if users[0].Retired {
+		errs.add("username", UsernameTaken)
+	}
+	for _, user := range users {
+		u := user.credentials
 		if u.ID == self {
-			own = u.credentials
+			own = u
 			continue
 		}
 		if u.UsernameKey == key(username) {
 			errs.add("username", UsernameTaken)
 		}
-		if u.HoldsEmail {
+		if user.HoldsEmail {
 			errs.add("email", EmailTaken)
 		}
 	}
@@ -246,7 +260,12 @@ func (db *DB) UpdateAccount(ctx context.Context, userID int64, username, email, 
 			update = update.Set("email_confirmed_at = ?", db.now())
 		}
 		if err := oneRow(update.Exec(ctx)); err != nil {
-			return err
+			return takenErrors(err)
+		}
+		if key(username) != own.UsernameKey {
+			if err := checkRetired(ctx, tx, username); err != nil {
+				return err
+			}
 		}
 		switch {
 		case pending:
@@ -256,7 +275,7 @@ func (db *DB) UpdateAccount(ctx context.Context, userID int64, username, email, 
 		}
 		return nil
 	})
-	return pending, takenErrors(err)
+	return pending, err
 }
 
 const currentPasswordWrong = "Enter the password that you sign in with now."

@@ -27,7 +27,7 @@ func (db *DB) announceToken(ctx context.Context, tx bun.Tx, mail JobKind, t *tok
 	if err := db.addToken(ctx, tx, t, rand.Text(), mintWithin); err != nil {
 		return err
 	}
-	return db.enqueue(ctx, tx, mail, Payload{TokenID: t.ID})
+	return db.enqueue(ctx, tx, mail, Payload{LinkID: t.ID})
 }
 
 // MintToken makes the text of a token that was announced, and ends what it had before, so that of several mails about it

@@ -41,7 +41,7 @@ func announced(t testing.TB, db *models.DB, kind models.JobKind) models.Job {
 // mint makes the text of the token that the newest job of a kind is about, as its mail would.
 func mint(t testing.TB, db *models.DB, kind models.JobKind) string {
 	t.Helper()
-	text, _, err := db.MintToken(t.Context(), announced(t, db, kind).Payload.TokenID, tokenLife)
+	text, _, err := db.MintToken(t.Context(), announced(t, db, kind).Payload.LinkID, tokenLife)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +276,7 @@ func TestRegisteringAsksForAConfirmation(t *testing.T) {
 	if alice.EmailConfirmedAt != nil || len(jobs(t, db)) != 1 {
 		t.Fatalf("confirmed at %v, jobs %+v", alice.EmailConfirmedAt, jobs(t, db))
 	}
-	text, use, err := db.MintToken(t.Context(), announced(t, db, models.MailConfirm).Payload.TokenID, tokenLife)
+	text, use, err := db.MintToken(t.Context(), announced(t, db, models.MailConfirm).Payload.LinkID, tokenLife)
 	if want := (models.TokenUse{Purpose: models.ConfirmEmail, Username: "alice", Email: "alice@example.com"}); err != nil || fmt.Sprint(use) != fmt.Sprint(want) {
 		t.Fatalf("the link is for %+v, error %v", use, err)
 	}
@@ -317,7 +317,7 @@ func TestAnotherAddressCountsWhenItIsConfirmed(t *testing.T) {
 	if now.Email != "alice@new.example" || now.EmailConfirmedAt == nil || must[string](t)(db.PendingEmail(ctx, alice.ID)) != "" {
 		t.Errorf("it is %+v", now)
 	}
-	text, use, err := db.MintToken(ctx, announced(t, db, models.MailEmailChanged).Payload.TokenID, tokenLife)
+	text, use, err := db.MintToken(ctx, announced(t, db, models.MailEmailChanged).Payload.LinkID, tokenLife)
 	if err != nil || use.Email != "alice@example.com" {
 		t.Fatalf("the way back goes to %q, error %v", use.Email, err)
 	}
@@ -362,7 +362,7 @@ func TestTheNewestWishCounts(t *testing.T) {
 	db, ctx := withMail(t), t.Context()
 	alice := modelstest.User(t, db, "alice")
 	askFor(t, db, alice, "typo@new.example", "alice-secret")
-	typo := announced(t, db, models.MailChangeEmail).Payload.TokenID
+	typo := announced(t, db, models.MailChangeEmail).Payload.LinkID
 	askFor(t, db, alice, "alice@new.example", "alice-secret")
 	right := mint(t, db, models.MailChangeEmail)
 	if _, _, err := db.MintToken(ctx, typo, tokenLife); !errors.Is(err, models.ErrNotFound) {
@@ -392,7 +392,7 @@ func TestAChangeAskedForByAThiefDiesWithThePassword(t *testing.T) {
 	if _, err := db.ChangePassword(t.Context(), alice.ID, "alice-secret", "another secret", "another secret"); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err := db.MintToken(t.Context(), announced(t, db, models.MailChangeEmail).Payload.TokenID, tokenLife)
+	_, _, err := db.MintToken(t.Context(), announced(t, db, models.MailChangeEmail).Payload.LinkID, tokenLife)
 	wantError(t, err, models.ErrNotFound)
 }
 

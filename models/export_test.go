@@ -6,9 +6,29 @@ import "github.com/uptrace/bun"
 func Writer(db *DB) *bun.DB { return db.write }
 func Reader(db *DB) *bun.DB { return db.read }
 
+// DeleteUser is how an account goes, in a transaction that a test can hold open.
+var DeleteUser = (*DB).deleteUser
+
+// ExportChunk is how many posts an export reads at once.
+const ExportChunk = exportChunk
+
+// PostgresDSN is the URL of a database as the driver gets it.
+var PostgresDSN = postgresDSN
+
 // The rules for jobs.
 const (
 	JobAttempts = jobAttempts
 	JobLease    = jobLease
 	JobBackoff  = jobBackoff
 )
+
+// LimiterKeys is the bound of what limits remember on SQLite.
+const LimiterKeys = limiterKeys
+
+// TriesInMemory is how many tries are remembered there.
+func TriesInMemory(db *DB) (n int) {
+	for _, log := range db.limiter.(*memoryLimiter).log {
+		n += len(log)
+	}
+	return n
+}

@@ -15,11 +15,12 @@ type JobKind string
 const (
 	MailReset  JobKind = "mail.reset"  // a link for a new password, to the address To
 	MailNotice JobKind = "mail.notice" // word of the security event EventID, to its owner
+	MakeExport JobKind = "export"      // the export that the user UserID waits for
 
 	MailSignInLink   JobKind = "mail.sign_in_link"  // a link that signs in, to the address To, for Browser
-	MailConfirm      JobKind = "mail.confirm"       // the link of TokenID, which confirms an address
-	MailChangeEmail  JobKind = "mail.change_email"  // the link of TokenID, which changes the address of an account to that
-	MailEmailChanged JobKind = "mail.email_changed" // the link of TokenID, which undoes such a change
+	MailConfirm      JobKind = "mail.confirm"       // the link of LinkID, which confirms an address
+	MailChangeEmail  JobKind = "mail.change_email"  // the link of LinkID, which changes the address of an account to that
+	MailEmailChanged JobKind = "mail.email_changed" // the link of LinkID, which undoes such a change
 )
 
 // A Payload is what a job is about, as far as its kind needs it. It never holds a secret.
@@ -27,7 +28,7 @@ type Payload struct {
 	To      string `json:"to,omitempty"`      // an address
 	UserID  int64  `json:"user,omitempty"`    // an account
 	EventID int64  `json:"event,omitempty"`   // a security event
-	TokenID int64  `json:"token,omitempty"`   // a token that was announced
+	LinkID  int64  `json:"link,omitempty"`    // a token that was announced
 	Browser string `json:"browser,omitempty"` // the hash of the cookie that a browser got, in hexadecimal
 }
 
@@ -101,6 +102,10 @@ func (db *DB) PostponeJob(ctx context.Context, job *Job, cause error) (failed bo
 	} else {
 		update = update.Set("run_at = ?", now.Add(jobBackoff<<(job.Attempts-1)))
 	}
-	_, err = update.Exec(ctx)
-	return failed, err
+	return failed, db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if _, err := update.Conn(tx).Exec(ctx); err != nil || !failed || job.Kind != MakeExport {
+			return err
+		}
+		return db.failExport(ctx, tx, job.Payload.UserID)
+	})
 }

@@ -30,11 +30,11 @@ security_events: created_at detail id ip kind user_agent user_id
 sessions: created_at data epoch expiry id ip last_seen remember revoked_at? token_hash user_agent user_id?
 site: about changed_at? confirm_email id inviting registration second_factor setup_hash?
 tokens: browser_hash? code_hash? created_at email email_key epoch expires_at id purpose token_hash tries used_at? user_id
-tries: expires_at id try_key
+tries: expires_at seq try_key
 users: awaiting_since? bio created_at delete_at? display_name email email_confirmed_at? email_key favorite_actor? id invited_by? password_hash reason role session_epoch suspended_at? totp_secret? totp_step username username_key website
 `
 
-const wantIndexes = `challenges_expiry exports_user invitations_user jobs_due passkeys_user posts_user recovery_codes_user security_events_created security_events_user sessions_expiry sessions_user tokens_browser tokens_expiry tokens_user tries_expiry tries_live users_awaiting users_delete_at users_favorite_actor users_invited_by`
+const wantIndexes = `challenges_expiry exports_user invitations_user jobs_due passkeys_user posts_user recovery_codes_user security_events_created security_events_user sessions_expiry sessions_user tokens_browser tokens_expiry tokens_user tries_expiry users_awaiting users_delete_at users_favorite_actor users_invited_by`
 
 // columns lists the tables with their columns, in the form of wantColumns.
 func columns(t testing.TB, db *models.DB) string {

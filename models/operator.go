@@ -26,30 +26,72 @@ func (db *DB) SetPassword(ctx context.Context, username, password string) error 
 	if message := db.Passwords.Validate(password, c.Username, c.Email); message != "" {
 		return FieldErrors{{"password", message}}
 	}
-	_, err := db.setPassword(ctx, c, password)
-	return err
-}
-
-// SetRole gives the user of that name a role. It returns FieldErrors for the field role, or ErrNotFound.
-func (db *DB) SetRole(ctx context.Context, username string, role Role) error {
-	if message := ValidateRole(role); message != "" {
-		return FieldErrors{{"role", message}}
+	hash, err := db.Passwords.Hash(ctx, password)
+	if err != nil {
+		return err
 	}
-	return oneRow(db.write.NewUpdate().Model((*User)(nil)).Set("role = ?", role).
-		Where("username_key = ?", key(username)).Exec(ctx))
+	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if _, err := storePassword(ctx, tx, c, hash); err != nil {
+			return err
+		}
+		if err := db.note(ctx, tx, c.ID, PasswordChanged, ""); err != nil {
+			return err
+		}
+		return db.audit(ctx, tx, CommandLine, AuditPassword, c.ID, c.Username, "")
+	})
 }
 
-// Suspend keeps the user of that name out from the next request on: sessions end, and the password no longer fits.
+// What the operator does to the user of a name goes the way of all staff. Each returns ErrNotFound without one.
+
+// SetRole gives the user a role. It returns FieldErrors for the field role.
+func (db *DB) SetRole(ctx context.Context, username string, role Role) error {
+	return db.byName(ctx, username, func(ctx context.Context, id int64) error {
+		return db.As(CommandLine).SetRole(ctx, id, role, username)
+	})
+}
+
+// Suspend keeps the user out from the next request on: sessions end, and the password no longer fits.
 func (db *DB) Suspend(ctx context.Context, username string) error {
-	return oneRow(db.write.NewUpdate().Model((*User)(nil)).
-		Set("suspended_at = ?, session_epoch = session_epoch + 1", db.now()).
-		Where("username_key = ?", key(username)).Exec(ctx))
+	return db.byName(ctx, username, db.As(CommandLine).Suspend)
 }
 
 // Restore lets a suspended user in again. The sessions from before stay ended.
 func (db *DB) Restore(ctx context.Context, username string) error {
-	return oneRow(db.write.NewUpdate().Model((*User)(nil)).Set("suspended_at = NULL").
-		Where("username_key = ?", key(username)).Exec(ctx))
+	return db.byName(ctx, username, db.As(CommandLine).Restore)
+}
+
+// EndSessions signs the user out everywhere.
+func (db *DB) EndSessions(ctx context.Context, username string) error {
+	return db.byName(ctx, username, db.As(CommandLine).EndSessions)
+}
+
+// DeleteUser removes the user with all that is theirs, at once and for good.
+func (db *DB) DeleteUser(ctx context.Context, username string) error {
+	return db.byName(ctx, username, func(ctx context.Context, id int64) error {
+		return db.As(CommandLine).Delete(ctx, id, username)
+	})
+}
+
+// ResetLink returns the token of a link with which the user can set a new password.
+func (db *DB) ResetLink(ctx context.Context, username string, lifetime time.Duration) (text string, err error) {
+	err = db.byName(ctx, username, func(ctx context.Context, id int64) error {
+		text, err = db.As(CommandLine).ResetLink(ctx, id, lifetime)
+		return err
+	})
+	return text, err
+}
+
+// byName does something to the user of that name, in any case.
+func (db *DB) byName(ctx context.Context, username string, do func(ctx context.Context, id int64) error) error {
+	if !plausibleName(username) {
+		return ErrNotFound
+	}
+	var id int64
+	err := db.read.NewSelect().Model((*User)(nil)).Column("id").Where("username_key = ?", key(username)).Scan(ctx, &id)
+	if err != nil {
+		return notFound(err)
+	}
+	return do(ctx, id)
 }
 
 // ImportUser is one account of an import, with the hash of its password.

@@ -92,7 +92,7 @@ func (db *DB) UpdateSite(ctx context.Context, actor AuditActor, site Site) error
 		if err != nil {
 			return err
 		}
-		return db.audit(ctx, tx, actor, "settings", 0, "", strings.Join(changes, "; "))
+		return db.audit(ctx, tx, actor, AuditSettings, 0, "", strings.Join(changes, "; "))
 	})
 	db.site.mu.Lock()
 	db.site.read = time.Time{}

@@ -93,6 +93,13 @@ func (db *DB) addToken(ctx context.Context, tx bun.Tx, t *token, text string, li
 	return err
 }
 
+// issueToken is IssueToken for an account whose row the transaction holds.
+func (db *DB) issueToken(ctx context.Context, tx bun.Tx, purpose Purpose, owner credentials, lifetime time.Duration) (text string, err error) {
+	text = rand.Text()
+	t := &token{Purpose: purpose, UserID: owner.ID, Epoch: owner.SessionEpoch, EmailKey: owner.EmailKey, Email: owner.Email}
+	return text, db.addToken(ctx, tx, t, text, lifetime)
+}
+
 // inTurn has whatever concerns the tokens of one account wait for each other, by the row of the account; on SQLite all
 // that writes does. Two that issue at once would not see, and so not end, each other's token; a password could change
 // between the look at a token and the reset.

@@ -86,7 +86,6 @@ type Viewer struct {
 	DisplayName string
 	Role        Role
 
-	Email        string
 	Confirmed    bool // the address is
 	SecondFactor bool // the sign-in needs more than a password
 }

@@ -115,7 +115,8 @@ func (t *trial) startTwite(b *testing.B, env ...string) *subject {
 	b.Helper()
 	addr := freeAddr(b)
 	cmd := exec.Command(t.binary, "serve", "--addr", addr, "--database-url", "sqlite:"+t.database,
-		"--limit-signin", wideLimit, "--limit-check", wideLimit, "--limit-post", wideLimit)
+		"--limit-signin", wideLimit, "--limit-check", wideLimit, "--limit-check-all", wideLimit,
+		"--limit-post", wideLimit, "--limit-post-all", wideLimit)
 	cmd.Env = append(os.Environ(), env...)
 	return startSubject(b, "Twite", addr, cmd)
 }

@@ -84,6 +84,10 @@ func TestWrongCommandLines(t *testing.T) {
 		{"user role nobody admin", 1, "see twite user list"},
 		{"user suspend nobody", 1, "see twite user list"},
 		{"user restore nobody", 1, "see twite user list"},
+		{"user end-sessions nobody", 1, "see twite user list"},
+		{"user delete nobody", 2, "add --yes if you are sure"},
+		{"user delete nobody --yes", 1, "see twite user list"},
+		{"audit now", 2, "see twite audit --help"},
 		{"seed --users 0", 2, "--users must be from 1"},
 		{"seed --posts many", 2, "see twite seed --help"},
 		{"seed --until yesterday", 2, "2026-05-01T12:00:00Z"},
@@ -126,8 +130,11 @@ func TestUserCommands(t *testing.T) {
 	do := func(stdin, line string) result { return cli(t, on(url), stdin, strings.Fields(line)...) }
 	do("a long walk\n", "user add walker walker@example.com --role owner --password-stdin").works(t, "walker is registered as owner.")
 	do("a short walk", "user add --password-stdin Runner runner@example.com").works(t, "Runner is registered as member.")
+	do("", "user suspend walker").fails(t, 1, "make somebody else an owner first")
+	do("", "user role walker member").fails(t, 1, "make somebody else an owner first")
+	do("", "user role runner owner").works(t, "runner is now owner.")
 	do("a long walk\n", "user add WALKER other@example.com --password-stdin").fails(t, 1, "Please use a different username.")
-	do("", "user list").works(t, "walker@example.com  owner", "runner@example.com  member", "active")
+	do("", "user list").works(t, "walker@example.com  owner", "runner@example.com  owner", "active")
 
 	db := modelstest.Open(t, url)
 	signsIn := func(password string, want bool) {
@@ -151,6 +158,42 @@ func TestUserCommands(t *testing.T) {
 	if err != nil || len(users) != 2 || users[0].Role != models.Role("moderator") {
 		t.Errorf("users %+v, error %v", users, err)
 	}
+}
+
+func TestAuditCommands(t *testing.T) {
+	url := modelstest.URL(t)
+	do := func(line string) result { return cli(t, on(url), "a long walk", strings.Fields(line)...) }
+	do("audit").works(t)
+	do("audit verify").works(t, "0 entries")
+	do("user add boss boss@example.com --role owner --password-stdin").works(t)
+	do("user add walker walker@example.com --password-stdin").works(t)
+	do("user role walker admin").works(t)
+	do("user passwd walker --password-stdin").works(t)
+	do("user end-sessions Walker").works(t, "Walker is signed out everywhere.")
+	do("user suspend walker").works(t)
+	do("user restore walker").works(t)
+	do("user reset-link walker").works(t)
+	do("user delete walker").fails(t, 2, "add --yes")
+	do("user delete walker --yes").works(t, "walker is deleted, with all posts.")
+	do("user delete boss --yes").fails(t, 1, "make somebody else an owner first")
+	do("audit verify").works(t, "The audit log is whole: 7 entries")
+	log := do("audit")
+	log.works(t)
+	last := -1
+	for _, sentence := range []string{ // the newest first
+		"deleted @walker.", "made a link for a new password of @walker.", "let @walker in again.", "suspended @walker.",
+		"signed @walker out everywhere.", "set a new password for @walker.", "changed the role of @walker: member → admin.",
+	} {
+		at := strings.Index(log.stdout, "  The command line "+sentence)
+		if at <= last {
+			t.Errorf("%q is missing or out of order in\n%s", sentence, log.stdout)
+		}
+		last = at
+	}
+	if _, err := rawDatabase(t, url).Exec("UPDATE audit SET target = 'somebody' WHERE id = 2"); err != nil {
+		t.Fatal(err)
+	}
+	do("audit verify").fails(t, 1, "the audit log was changed from outside: entry 2")
 }
 
 // A database that has just been named has no accounts yet, which is no failure.

@@ -24,10 +24,10 @@ type Config struct {
 	LogLevel    slog.Level
 	LogJSON     bool
 	SMTP        SMTP
-	Reset       time.Duration // lifetime of a link for a new password
 	Confirm     time.Duration // lifetime of a link that confirms an address
 	Undo        time.Duration // lifetime of a link that undoes a change of address
 	Events      time.Duration // for which security events are kept
+	Exports     time.Duration // for which the exports of members are kept
 	Site        handlers.Config
 }
 
@@ -55,7 +55,7 @@ func serveSettings() []setting {
 		{"trusted-proxies", "TWITE_TRUSTED_PROXIES", "", "addresses or CIDR ranges of proxies whose X-Forwarded-For counts, separated by commas", (*Config).setProxies},
 		{"smtp-url", "TWITE_SMTP_URL", "", "where mail goes out: smtp://USER:PASSWORD@HOST:PORT with STARTTLS, or smtps://…; without, none is sent", (*Config).setSMTP},
 		{"mail-from", "TWITE_MAIL_FROM", "", "the address that mail comes from, like twite@twite.example", (*Config).setMailFrom},
-		{"reset-lifetime", "TWITE_RESET_LIFETIME", "1h", "how long a link for a new password works", durationSetting(func(c *Config) *time.Duration { return &c.Reset })},
+		{"reset-lifetime", "TWITE_RESET_LIFETIME", "1h", "how long a link for a new password works", durationSetting(func(c *Config) *time.Duration { return &c.Site.ResetLifetime })},
 		{"confirm-lifetime", "TWITE_CONFIRM_LIFETIME", "72h", "how long a link that confirms an address works", durationSetting(func(c *Config) *time.Duration { return &c.Confirm })},
 		{"undo-lifetime", "TWITE_UNDO_LIFETIME", "168h", "how long a changed address can be taken back from the old one", durationSetting(func(c *Config) *time.Duration { return &c.Undo })},
 		{"link-lifetime", "TWITE_LINK_LIFETIME", "15m", "how long a link or code that signs in works", durationSetting(func(c *Config) *time.Duration { return &c.Site.LinkLifetime })},
@@ -64,11 +64,20 @@ func serveSettings() []setting {
 		{"remember-lifetime", "TWITE_REMEMBER_LIFETIME", "720h", "how long a remembered session lasts", durationSetting(func(c *Config) *time.Duration { return &c.Site.RememberLifetime })},
 		{"sudo-lifetime", "TWITE_SUDO_LIFETIME", "10m", "how long after the password was given a sensitive change does not ask for it again", durationSetting(func(c *Config) *time.Duration { return &c.Site.SudoLifetime })},
 		{"event-lifetime", "TWITE_EVENT_LIFETIME", "720h", "how long the security events of members are kept", durationSetting(func(c *Config) *time.Duration { return &c.Events })},
-		{"limit-signin", "TWITE_LIMIT_SIGNIN", "10/5m", "failed sign-ins by address, and by account", limitSetting(func(c *Config) *handlers.Limit { return &c.Site.Limits.SignIn })},
-		{"limit-register", "TWITE_LIMIT_REGISTER", "30/1h", "registrations by address", limitSetting(func(c *Config) *handlers.Limit { return &c.Site.Limits.Register })},
-		{"limit-check", "TWITE_LIMIT_CHECK", "120/1m", "live checks of the register form by address", limitSetting(func(c *Config) *handlers.Limit { return &c.Site.Limits.Check })},
-		{"limit-post", "TWITE_LIMIT_POST", "60/10m", "posts and edits by member", limitSetting(func(c *Config) *handlers.Limit { return &c.Site.Limits.Post })},
-		{"limit-mail", "TWITE_LIMIT_MAIL", "5/1h", "mails of one kind to one address", limitSetting(func(c *Config) *handlers.Limit { return &c.Site.Limits.Mail })},
+		{"delete-grace", "TWITE_DELETE_GRACE", "336h", "how long after asking for the deletion of an account signing in keeps it", durationSetting(func(c *Config) *time.Duration { return &c.Site.DeleteGrace })},
+		{"export-lifetime", "TWITE_EXPORT_LIFETIME", "168h", "how long a member can fetch an export", durationSetting(func(c *Config) *time.Duration { return &c.Exports })},
+		{"limit-signin", "TWITE_LIMIT_SIGNIN", "10/5m", "failed sign-ins by address, and by account", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.SignIn })},
+		{"limit-signin-all", "TWITE_LIMIT_SIGNIN_ALL", "3000/5m", "failed sign-ins in all, after which an address has a single try", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.SignInAll })},
+		{"signin-brake", "TWITE_SIGNIN_BRAKE", "10s", "how often an account whose tries are used up can still be tried", durationSetting(func(c *Config) *time.Duration { return &c.Site.Limits.SignInBrake })},
+		{"limit-code", "TWITE_LIMIT_CODE", "5/15m", "wrong codes of a second step by account", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.Code })},
+		{"limit-register", "TWITE_LIMIT_REGISTER", "30/1h", "registrations by address", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.Register })},
+		{"limit-register-all", "TWITE_LIMIT_REGISTER_ALL", "300/1h", "registrations in all", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.RegisterAll })},
+		{"limit-check", "TWITE_LIMIT_CHECK", "120/1m", "live checks of the register form by address", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.Check })},
+		{"limit-check-all", "TWITE_LIMIT_CHECK_ALL", "6000/1m", "live checks of the register form in all", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.CheckAll })},
+		{"limit-post", "TWITE_LIMIT_POST", "60/10m", "posts and edits by member", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.Post })},
+		{"limit-post-all", "TWITE_LIMIT_POST_ALL", "6000/10m", "posts and edits in all", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.PostAll })},
+		{"limit-mail", "TWITE_LIMIT_MAIL", "5/1h", "mails of one kind to one address; four times as many may be asked for from one client", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.Mail })},
+		{"limit-mail-all", "TWITE_LIMIT_MAIL_ALL", "600/1h", "mails that are asked for in all", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.MailAll })},
 		{"log-level", "TWITE_LOG_LEVEL", "info", "debug, info, warn or error", func(c *Config, v string) error {
 			if c.LogLevel.UnmarshalText([]byte(v)) != nil {
 				return errors.New("must be debug, info, warn or error")
@@ -215,9 +224,9 @@ func durationSetting(field func(*Config) *time.Duration) func(*Config, string) e
 	}
 }
 
-func limitSetting(field func(*Config) *handlers.Limit) func(*Config, string) error {
+func limitSetting(field func(*handlers.Limits) *models.Limit) func(*Config, string) error {
 	return func(c *Config, value string) (err error) {
-		*field(c), err = handlers.ParseLimit(value)
+		*field(&c.Site.Limits), err = models.ParseLimit(value)
 		return err
 	}
 }

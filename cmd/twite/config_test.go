@@ -29,27 +29,36 @@ var samples = map[string]struct {
 	one, other string
 	bad        []string
 }{
-	"database-url":      {one: "sqlite:one.db", other: "postgres://localhost/twite"}, // opening it is what shows a mistake
-	"addr":              {":80", "[::1]:8443", []string{"localhost", "80", ":http", ":65536", ":-1"}},
-	"base-url":          {"https://twite.example", "http://twite.example:8000", []string{"twite.example", "ftp://twite.example", "https://", "https://twite.example/blog", "https://a@twite.example", "https://twite.example?q", "https://twite.example#top", "%"}},
-	"registration":      {one: "closed", other: "open", bad: []string{"Open", "no"}},
-	"public":            {one: "false", other: "true", bad: []string{"no", "2"}},
-	"trusted-proxies":   {"10.0.0.1", "10.0.0.0/8, ::1", []string{"10.0.0.0/33", "proxy.example", "10.0.0.1;10.0.0.2"}},
-	"smtp-url":          {"smtp://walker:secret@127.0.0.1:2525", "smtps://mail.example", badSMTP},
-	"mail-from":         {"twite@twite.example", "other@twite.example", []string{"twite", "Twite <twite@twite.example>"}},
-	"reset-lifetime":    {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
-	"session-idle":      {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
-	"session-lifetime":  {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
-	"remember-lifetime": {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
-	"limit-signin":      {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s", "-5/1m", "5/1m/1m", "five/1m"}},
-	"limit-register":    {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
-	"sudo-lifetime":     {"1m", "2h", []string{"0", "soon"}},
-	"event-lifetime":    {"1h", "2160h", []string{"0", "soon"}},
-	"limit-check":       {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
-	"limit-post":        {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
-	"limit-mail":        {"1/1s", "6/1h", []string{"5", "0/1m", "5/0s"}},
-	"log-level":         {"debug", "error", []string{"loud"}},
-	"log-format":        {one: "json", other: "text", bad: []string{"xml"}},
+	"database-url":       {one: "sqlite:one.db", other: "postgres://localhost/twite"}, // opening it is what shows a mistake
+	"addr":               {":80", "[::1]:8443", []string{"localhost", "80", ":http", ":65536", ":-1"}},
+	"base-url":           {"https://twite.example", "http://twite.example:8000", []string{"twite.example", "ftp://twite.example", "https://", "https://twite.example/blog", "https://a@twite.example", "https://twite.example?q", "https://twite.example#top", "%"}},
+	"registration":       {one: "closed", other: "open", bad: []string{"Open", "no"}},
+	"public":             {one: "false", other: "true", bad: []string{"no", "2"}},
+	"trusted-proxies":    {"10.0.0.1", "10.0.0.0/8, ::1", []string{"10.0.0.0/33", "proxy.example", "10.0.0.1;10.0.0.2"}},
+	"smtp-url":           {"smtp://walker:secret@127.0.0.1:2525", "smtps://mail.example", badSMTP},
+	"mail-from":          {"twite@twite.example", "other@twite.example", []string{"twite", "Twite <twite@twite.example>"}},
+	"reset-lifetime":     {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"session-idle":       {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"session-lifetime":   {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"remember-lifetime":  {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"limit-signin":       {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s", "-5/1m", "5/1m/1m", "five/1m"}},
+	"limit-signin-all":   {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
+	"signin-brake":       {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"limit-code":         {"1/1s", "6/1h", []string{"5", "0/1m", "5/0s"}},
+	"limit-register":     {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
+	"limit-register-all": {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
+	"sudo-lifetime":      {"1m", "2h", []string{"0", "soon"}},
+	"event-lifetime":     {"1h", "2160h", []string{"0", "soon"}},
+	"delete-grace":       {"1h", "720h", []string{"0", "-1h", "soon"}},
+	"export-lifetime":    {"1h", "24h", []string{"0", "-1h", "soon"}},
+	"limit-check":        {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
+	"limit-check-all":    {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
+	"limit-post":         {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
+	"limit-post-all":     {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
+	"limit-mail":         {"1/1s", "6/1h", []string{"5", "0/1m", "5/0s"}},
+	"limit-mail-all":     {"1/1s", "6/1h", []string{"5", "0/1m", "5/0s"}},
+	"log-level":          {"debug", "error", []string{"loud"}},
+	"log-format":         {one: "json", other: "text", bad: []string{"xml"}},
 }
 
 func TestDefaults(t *testing.T) {
@@ -61,8 +70,18 @@ func TestDefaults(t *testing.T) {
 	if site.BaseURL.String() != "http://127.0.0.1:8080" || site.Registration != models.RegistrationOpen || !site.Public || site.TrustedProxies != nil {
 		t.Errorf("site %+v", site)
 	}
-	if c.SMTP != (SMTP{}) || site.Mail || c.Reset != time.Hour || site.Limits.Mail != (handlers.Limit{N: 5, Per: time.Hour}) {
+	if c.SMTP != (SMTP{}) || site.Mail || site.ResetLifetime != time.Hour {
 		t.Errorf("configuration of mail %+v", c)
+	}
+	if want := (handlers.Limits{
+		SignIn: models.Limit{N: 10, Per: 5 * time.Minute}, SignInAll: models.Limit{N: 3000, Per: 5 * time.Minute}, SignInBrake: 10 * time.Second,
+		Code:     models.Limit{N: 5, Per: 15 * time.Minute},
+		Register: models.Limit{N: 30, Per: time.Hour}, RegisterAll: models.Limit{N: 300, Per: time.Hour},
+		Check: models.Limit{N: 120, Per: time.Minute}, CheckAll: models.Limit{N: 6000, Per: time.Minute},
+		Post: models.Limit{N: 60, Per: 10 * time.Minute}, PostAll: models.Limit{N: 6000, Per: 10 * time.Minute},
+		Mail: models.Limit{N: 5, Per: time.Hour}, MailAll: models.Limit{N: 600, Per: time.Hour},
+	}); site.Limits != want {
+		t.Errorf("limits %+v, want %+v", site.Limits, want)
 	}
 	if site.SessionIdle != 2*time.Hour || site.SessionLifetime != 24*time.Hour || site.RememberLifetime != 720*time.Hour {
 		t.Errorf("site %+v", site)

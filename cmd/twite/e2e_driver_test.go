@@ -61,7 +61,12 @@ func (d *plain) follow(id, text string) {
 
 func (d *plain) submit(action string, f fields) {
 	d.t.Helper()
-	d.send(action, d.fill(action, f))
+	values := d.fill(action, f)
+	if attr(d.page.form(action), "method") == "get" {
+		d.open(action + "?" + values.Encode())
+		return
+	}
+	d.send(action, values)
 }
 
 func (d *plain) submitTwice(action string, f fields) {

@@ -183,6 +183,11 @@ func (p page) sessions() []*html.Node {
 	return all(p.doc, func(n *html.Node) bool { return has(n, "data-session") })
 }
 
+// people are the rows of the list of people.
+func (p page) people() []*html.Node {
+	return all(p.doc, func(n *html.Node) bool { return has(n, "data-person") })
+}
+
 func (p page) String() string {
 	var text bytes.Buffer
 	if err := html.Render(&text, p.doc); err != nil {

@@ -52,6 +52,11 @@ var stories = map[string]func(*world){
 	"changed address":    tellChangedAddress,
 	"sign-in link":       tellSignInLink,
 	"sign-in code":       tellSignInCode,
+	"leaving":            tellLeaving,
+	"export":             tellExport,
+	"admin, people":      tellAdminPeople,
+	"admin, delete":      tellAdminDelete,
+	"site settings":      tellSiteSettings,
 }
 
 // TestH2_Stories tells each story in a plain client on both databases, and in a real Chromium with and without scripts on
@@ -325,7 +330,7 @@ func tellForgottenPassword(w *world) {
 	other.open("/settings/account")
 	other.see(at("/login?next=%2Fsettings%2Faccount"))
 
-	if notice := w.mail.wait(2); !strings.Contains(notice.text, "The password of @walker on Twite was set anew") {
+	if notice := w.mail.wait(2); !strings.Contains(notice.text, "Your password was set anew") {
 		w.t.Errorf("the second letter says %q", notice.text)
 	}
 	w.stop()

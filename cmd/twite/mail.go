@@ -93,12 +93,15 @@ type worker struct {
 
 	// The lifetimes of links: for a new password, to confirm an address, to undo its change, to sign in.
 	resets, confirms, undos, links time.Duration
+
+	exports time.Duration // the lifetime of an export
 }
 
-func newMailWorker(c Config, db *models.DB, log *slog.Logger) *worker {
+// worker is one for the site as configured.
+func (c Config) worker(db *models.DB, log *slog.Logger) *worker {
 	return &worker{
 		db: db, smtp: c.SMTP, site: c.Site.BaseURL.String(), log: log,
-		resets: c.Reset, confirms: c.Confirm, undos: c.Undo, links: c.Site.LinkLifetime,
+		resets: c.Site.ResetLifetime, confirms: c.Confirm, undos: c.Undo, links: c.Site.LinkLifetime, exports: c.Exports,
 	}
 }
 
@@ -140,13 +143,20 @@ func (w *worker) next(ctx context.Context) (worked bool) {
 	return true
 }
 
-// do makes a job's mail and sends it. An address that is nobody's is nothing to do. A panic is the job's error.
+// do makes an export, or a mail and sends it. An address that is nobody's is nothing to do, and so is any mail where
+// none is sent. A panic is the job's error.
 func (w *worker) do(ctx context.Context, job *models.Job) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = fmt.Errorf("panic: %v", value)
 		}
 	}()
+	if job.Kind == models.MakeExport {
+		return w.export(ctx, job.Payload.UserID)
+	}
+	if w.smtp.Host == "" {
+		return nil
+	}
 	to, letter, err := w.letter(ctx, job)
 	if errors.Is(err, models.ErrNotFound) {
 		return nil
@@ -192,7 +202,7 @@ func (w *worker) letter(ctx context.Context, job *models.Job) (to string, letter
 func (w *worker) announced(ctx context.Context, job *models.Job, lifetime time.Duration,
 	write func(site, token, username string, lifetime time.Duration) views.Mail,
 ) (to string, letter views.Mail, err error) {
-	token, use, err := w.db.MintToken(ctx, job.Payload.TokenID, lifetime)
+	token, use, err := w.db.MintToken(ctx, job.Payload.LinkID, lifetime)
 	if err != nil {
 		return "", views.Mail{}, err
 	}

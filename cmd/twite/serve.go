@@ -25,7 +25,7 @@ const (
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 32 << 10
 	shutdownTimeout   = 15 * time.Second // for requests in flight
-	purgeInterval     = time.Hour
+	purgeInterval     = time.Minute
 )
 
 // serve runs the site until it is told to stop.
@@ -58,10 +58,9 @@ func serve(ctx context.Context, env environment, args []string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	background.Go(func() { purge(ctx, site.Store(), db, config.Events, log) })
-	if config.Site.Mail {
-		w := newMailWorker(config, db, log)
-		background.Go(func() { w.run(ctx) })
-	} else {
+	w := config.worker(db, log)
+	background.Go(func() { w.run(ctx) })
+	if !config.Site.Mail {
 		log.Info("no mail is sent, since TWITE_SMTP_URL is not set: twite user reset-link NAME makes links for new passwords")
 	}
 	return serveUntilDone(ctx, listener, site, log)
@@ -106,6 +105,17 @@ func purge(ctx context.Context, store *models.SessionStore, db *models.DB, event
 		}
 		if err := db.PurgeTokens(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("old tokens not removed", "error", err)
+		}
+		if n, err := db.PurgeAccounts(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("accounts not removed whose time is up", "error", err)
+		} else if n > 0 {
+			log.Info("accounts removed, as their owners asked", "count", n)
+		}
+		if err := db.PurgeExports(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("old exports not removed", "error", err)
+		}
+		if err := db.PurgeTries(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("old tries not removed", "error", err)
 		}
 		if err := db.PurgeEvents(ctx, events); err != nil && ctx.Err() == nil {
 			log.Warn("old security events not removed", "error", err)

@@ -77,6 +77,8 @@ func userList(ctx context.Context, env environment, args []string) error {
 			state := "active"
 			if u.SuspendedAt != nil {
 				state = "suspended"
+			} else if u.DeleteAt != nil {
+				state = "leaves " + u.DeleteAt.UTC().Format(time.DateOnly)
 			}
 			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", u.ID, u.Username, u.Email, u.Role, u.CreatedAt.UTC().Format(time.DateOnly), state)
 		}
@@ -109,7 +111,7 @@ func userResetLink(ctx context.Context, env environment, args []string) error {
 		return err
 	}
 	return onAccounts(ctx, config.DatabaseURL, func(db *models.DB) error {
-		token, _, err := db.IssueToken(ctx, models.ResetPassword, words[0], config.Reset)
+		token, err := db.ResetLink(ctx, words[0], config.Site.ResetLifetime)
 		if err != nil {
 			return report(env, err, words[0], "")
 		}
@@ -136,6 +138,28 @@ func userSuspend(ctx context.Context, env environment, args []string) error {
 func userRestore(ctx context.Context, env environment, args []string) error {
 	return withAccounts(ctx, env, "user restore", args, 1, func(db *models.DB, words []string) error {
 		return report(env, db.Restore(ctx, words[0]), words[0], "may sign in again")
+	})
+}
+
+func userEndSessions(ctx context.Context, env environment, args []string) error {
+	return withAccounts(ctx, env, "user end-sessions", args, 1, func(db *models.DB, words []string) error {
+		return report(env, db.EndSessions(ctx, words[0]), words[0], "is signed out everywhere")
+	})
+}
+
+// userDelete removes an account. What cannot be undone is not done by a slip of the hand.
+func userDelete(ctx context.Context, env environment, args []string) error {
+	flags := newFlags(env, "user delete")
+	yes := flags.Bool("yes", false, "be sure: this cannot be undone")
+	config, words, err := readConfig(env, flags, pick("database-url"), args, 1)
+	if err != nil {
+		return err
+	}
+	if !*yes {
+		return usageError{"this cannot be undone: add --yes if you are sure, or use twite user suspend"}
+	}
+	return onAccounts(ctx, config.DatabaseURL, func(db *models.DB) error {
+		return report(env, db.DeleteUser(ctx, words[0]), words[0], "is deleted, with all posts")
 	})
 }
 

@@ -64,11 +64,11 @@ CREATE INDEX security_events_user ON security_events (user_id, id);
 CREATE INDEX security_events_created ON security_events (created_at);
 
 CREATE TABLE tries (
-    id         {{id}},
     try_key    {{bytes}} NOT NULL,
-    expires_at {{time}} NOT NULL
+    seq        BIGINT NOT NULL,
+    expires_at {{time}} NOT NULL,
+    PRIMARY KEY (try_key, seq)
 );
-CREATE INDEX tries_live ON tries (try_key, expires_at);
 CREATE INDEX tries_expiry ON tries (expires_at);
 
 CREATE TABLE invitations (
