@@ -41,6 +41,8 @@ type DB struct {
 	Passwords *Passwords
 	// Mail says that mail can be sent: new addresses have to be confirmed. Without, they count as they are typed.
 	Mail bool
+	// Keys returns the keys that seal second factors. Without it, or when it fails, there are no codes from apps.
+	Keys func() (*Keys, error)
 	// Now is the clock, replaced in tests.
 	Now func() time.Time
 

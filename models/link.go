@@ -134,10 +134,13 @@ func (db *DB) signInBy(ctx context.Context, condition string, args ...any) (logi
 		if err != nil {
 			return err
 		}
-		login = Login{UserID: t.UserID, Epoch: t.Epoch}
 		_, err = tx.NewUpdate().Model((*User)(nil)).Set("email_confirmed_at = ?", db.now()).
 			Where("id = ? AND email_confirmed_at IS NULL", t.UserID).Exec(ctx)
-		return err
+		if err != nil {
+			return err
+		}
+		login = Login{UserID: t.UserID, Epoch: t.Epoch}
+		return tx.NewSelect().Model((*User)(nil)).ColumnExpr("("+hasSecondFactor+")").Where("u.id = ?", t.UserID).Scan(ctx, &login.SecondFactor)
 	})
 	return login, err
 }
