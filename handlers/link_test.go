@@ -116,6 +116,33 @@ func TestSignInByMailedCode(t *testing.T) {
 	}
 }
 
+// TestF10_AMailedLinkIsNoWayAroundTheSecondStep, nor is a mailed code.
+func TestF10_AMailedLinkIsNoWayAroundTheSecondStep(t *testing.T) {
+	for name, way := range bothWays {
+		t.Run(name, func(t *testing.T) {
+			srv := newServer(t)
+			a := srv.withApp("alice")
+			for _, byCode := range []bool{false, true} {
+				c := srv.visitor()
+				path, code := c.asksForLink("alice@example.com")
+				fields := form("sure", "yes")
+				if byCode {
+					path, fields = "/login/link", form("code", code)
+				}
+				c.post(path, fields, way...).leadsOn(t, "/login/code")
+				if c.signedIn() {
+					t.Error("signed in without a code of the app")
+				}
+				c.enter(a.code(0)).wants(t, 303)
+				if !c.signedIn() {
+					t.Error("not signed in with it")
+				}
+				srv.clock.advance(3 * codeLife)
+			}
+		})
+	}
+}
+
 // TestF1_ASignInLinkTellsNobodyWhoHasAnAccount: neither when it is asked for, nor when codes are guessed.
 func TestF1_ASignInLinkTellsNobodyWhoHasAnAccount(t *testing.T) {
 	for name, way := range bothWays {

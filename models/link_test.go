@@ -1,8 +1,12 @@
 package models_test
 
 import (
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"testing"
 
 	"twite/models"
@@ -120,5 +124,42 @@ func TestB3_EveryRefusedCodeCostsOneHash(t *testing.T) {
 		if n := db.Passwords.Hashes() - before; n != 1 {
 			t.Errorf("%q costs %d hashes", try, n)
 		}
+	}
+}
+
+// TestE6_NoStoredValueIsALinkOrACode tries every value of the database, in every writing, as every kind of link, as the
+// cookie of the browser, and as the code.
+func TestE6_NoStoredValueIsALinkOrACode(t *testing.T) {
+	db := withMail(t)
+	alice := unconfirmed(t, db, "alice")
+	undo := linkKinds["undo"].issue(t, db, alice)
+	exec(t, db, "UPDATE users SET email_confirmed_at = NULL")
+	confirm, change := linkKinds["confirm"].issue(t, db, alice), linkKinds["change"].issue(t, db, alice)
+	text, code := asked(t, db, addressOf(t, db, alice), browser)
+	tried := 0
+	for _, table := range []string{"users", "tokens", "jobs", "security_events"} {
+		for _, value := range dumpTable(t, db, table) {
+			for _, secret := range []string{undo, confirm, change, text, code, browser} {
+				if strings.Contains(value, secret) {
+					t.Errorf("a secret stands in %s: %q", table, value)
+				}
+			}
+			raw := []byte(value)
+			for _, guess := range []string{value, hex.EncodeToString(raw), base64.StdEncoding.EncodeToString(raw)} {
+				tried++
+				for name, kind := range linkKinds {
+					if err := kind.use(t, db, guess); !errors.Is(err, models.ErrNotFound) {
+						t.Errorf("%q of %s as %s: %v", guess, table, name, err)
+					}
+				}
+				if _, err := db.SignInByLink(t.Context(), text, guess); !errors.Is(err, models.ErrNotFound) {
+					t.Errorf("%q of %s as the cookie: %v", guess, table, err)
+				}
+				wantRefusedCode(t, db, guess, code)
+			}
+		}
+	}
+	if _, err := db.SignInByCode(t.Context(), browser, code); err != nil || tried < 100 {
+		t.Errorf("%d values tried, and the real code gives %v: the test proves nothing", tried, err)
 	}
 }
