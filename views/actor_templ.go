@@ -15,6 +15,8 @@ import (
 )
 
 // NamePage asks for a favorite actor.
+//
+//go:noinline
 func NamePage(p Page, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -67,6 +69,8 @@ func NamePage(p Page, f Form) templ.Component {
 }
 
 // NameForm is the form of NamePage.
+//
+//go:noinline
 func NameForm(p Page, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -127,6 +131,8 @@ func NameForm(p Page, f Form) templ.Component {
 }
 
 // ActorOptions are the suggestions below the name field.
+//
+//go:noinline
 func ActorOptions(actors []models.Actor) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -180,6 +186,8 @@ func ActorOptions(actors []models.Actor) templ.Component {
 }
 
 // ActorPage shows an actor and members who chose them, of whom there are total.
+//
+//go:noinline
 func ActorPage(p Page, actor models.Actor, members []models.Author, total int) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -245,6 +253,8 @@ func ActorPage(p Page, actor models.Actor, members []models.Author, total int) t
 }
 
 // ActorFacts is what an actor's page says below the name.
+//
+//go:noinline
 func ActorFacts(actor models.Actor, members []models.Author, total int) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

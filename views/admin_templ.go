@@ -12,6 +12,8 @@ import "twite/models"
 
 // admin is the frame of every page for those who run the site, with what their role may enter. A heading that is given is
 // for the ear: the tabs show the eye where it is.
+//
+//go:noinline
 func admin(p Page, heading string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -105,6 +107,8 @@ func admin(p Page, heading string) templ.Component {
 }
 
 // AdminPeoplePage lists the members, or those whom a search finds.
+//
+//go:noinline
 func AdminPeoplePage(p Page, l PeopleList) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -187,6 +191,8 @@ func AdminPeoplePage(p Page, l PeopleList) templ.Component {
 }
 
 // AdminPeople is one page of members, and the link to the next one, which that page then replaces.
+//
+//go:noinline
 func AdminPeople(p Page, l PeopleList) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -358,6 +364,8 @@ func AdminPeople(p Page, l PeopleList) templ.Component {
 }
 
 // standing says in a word or two how somebody stands, where that is out of the ordinary.
+//
+//go:noinline
 func standing(person models.Person) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -412,6 +420,8 @@ func standing(person models.Person) templ.Component {
 }
 
 // AdminPersonPage shows a member, and what the viewer may do about them.
+//
+//go:noinline
 func AdminPersonPage(p Page, v PersonView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -460,6 +470,8 @@ func AdminPersonPage(p Page, v PersonView) templ.Component {
 }
 
 // AdminPerson answers in place whatever was done on the page of a member.
+//
+//go:noinline
 func AdminPerson(p Page, v PersonView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -569,6 +581,7 @@ func AdminPerson(p Page, v PersonView) templ.Component {
 	})
 }
 
+//go:noinline
 func personFacts(p Page, v PersonView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -722,6 +735,7 @@ func personFacts(p Page, v PersonView) templ.Component {
 	})
 }
 
+//go:noinline
 func personDeeds(p Page, v PersonView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -838,6 +852,7 @@ func personDeeds(p Page, v PersonView) templ.Component {
 	})
 }
 
+//go:noinline
 func roleForm(v PersonView, roles []option) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -912,6 +927,7 @@ func roleForm(v PersonView, roles []option) templ.Component {
 	})
 }
 
+//go:noinline
 func deedForm(v PersonView, d deed) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -989,6 +1005,7 @@ func deedForm(v PersonView, d deed) templ.Component {
 	})
 }
 
+//go:noinline
 func personSessions(p Page, v PersonView) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1070,6 +1087,8 @@ func personSessions(p Page, v PersonView) templ.Component {
 }
 
 // AdminDeletePage asks before a member is deleted.
+//
+//go:noinline
 func AdminDeletePage(p Page, person models.PersonDetails, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1148,6 +1167,8 @@ func AdminDeletePage(p Page, person models.PersonDetails, f Form) templ.Componen
 }
 
 // AdminDeleteForm is the form of AdminDeletePage.
+//
+//go:noinline
 func AdminDeleteForm(p Page, person models.PersonDetails, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1213,6 +1234,8 @@ func AdminDeleteForm(p Page, person models.PersonDetails, f Form) templ.Componen
 }
 
 // AdminSettingsPage edits what holds for the whole site.
+//
+//go:noinline
 func AdminSettingsPage(p Page, f Form, configured models.Registration) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1261,6 +1284,8 @@ func AdminSettingsPage(p Page, f Form, configured models.Registration) templ.Com
 }
 
 // AdminSettingsForm is the form of AdminSettingsPage.
+//
+//go:noinline
 func AdminSettingsForm(p Page, f Form, configured models.Registration) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1347,6 +1372,8 @@ func AdminSettingsForm(p Page, f Form, configured models.Registration) templ.Com
 }
 
 // AdminAuditPage lists who did what, newest first.
+//
+//go:noinline
 func AdminAuditPage(p Page, l AuditList) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1399,6 +1426,8 @@ func AdminAuditPage(p Page, l AuditList) templ.Component {
 }
 
 // AdminAudit is one page of the audit log, and the link to the next one, which that page then replaces.
+//
+//go:noinline
 func AdminAudit(p Page, l AuditList) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -15,6 +15,8 @@ import (
 )
 
 // icon draws a symbol of the sprite in the layout. It is an ornament: words stand beside it.
+//
+//go:noinline
 func icon(name string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -58,6 +60,8 @@ func icon(name string) templ.Component {
 }
 
 // avatar draws the feathers of a user. It is an ornament: the name stands beside it.
+//
+//go:noinline
 func avatar(username string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -120,6 +124,8 @@ func avatar(username string) templ.Component {
 }
 
 // ago says how long ago something was, and the full date for those who ask.
+//
+//go:noinline
 func ago(p Page, t time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -189,6 +195,8 @@ func ago(p Page, t time.Time) templ.Component {
 }
 
 // day says on which day something was.
+//
+//go:noinline
 func day(t time.Time) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -245,6 +253,8 @@ func day(t time.Time) templ.Component {
 }
 
 // Title is the title of the page. A partial answer that turns the page into another, or into one with errors, carries it too.
+//
+//go:noinline
 func Title(p Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -288,6 +298,8 @@ func Title(p Page) templ.Component {
 }
 
 // Status tells, as part of a partial answer, what the action did.
+//
+//go:noinline
 func Status(message string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -332,6 +344,8 @@ func Status(message string) templ.Component {
 
 // nothing is said where there is nothing yet.
 // byline names a user, with the username only once where there is no other name.
+//
+//go:noinline
 func byline(author models.Author) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -362,6 +376,8 @@ func byline(author models.Author) templ.Component {
 }
 
 // nameLink is byline for a link to some page of the user.
+//
+//go:noinline
 func nameLink(path, username, displayName string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -459,6 +475,8 @@ func nameLink(path, username, displayName string) templ.Component {
 }
 
 // unasked is a field for forms that have none: Lynx sends a POST without fields as a GET.
+//
+//go:noinline
 func unasked() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -488,6 +506,7 @@ func unasked() templ.Component {
 	})
 }
 
+//go:noinline
 func nothing() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

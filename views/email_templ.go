@@ -11,6 +11,8 @@ import templruntime "github.com/a-h/templ/runtime"
 import "twite/models"
 
 // ConfirmEmailPage asks whoever opened the link in a mail to confirm the address that it was sent to.
+//
+//go:noinline
 func ConfirmEmailPage(p Page, f Form, use models.TokenUse, token string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -63,6 +65,8 @@ func ConfirmEmailPage(p Page, f Form, use models.TokenUse, token string) templ.C
 }
 
 // ConfirmEmailForm is the form of ConfirmEmailPage.
+//
+//go:noinline
 func ConfirmEmailForm(p Page, f Form, use models.TokenUse, token string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -141,6 +145,8 @@ func ConfirmEmailForm(p Page, f Form, use models.TokenUse, token string) templ.C
 }
 
 // UndoEmailPage offers an old address its account back.
+//
+//go:noinline
 func UndoEmailPage(p Page, f Form, use models.TokenUse, token string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -193,6 +199,8 @@ func UndoEmailPage(p Page, f Form, use models.TokenUse, token string) templ.Comp
 }
 
 // UndoEmailForm is the form of UndoEmailPage.
+//
+//go:noinline
 func UndoEmailForm(p Page, f Form, use models.TokenUse, token string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -271,6 +279,8 @@ func UndoEmailForm(p Page, f Form, use models.TokenUse, token string) templ.Comp
 }
 
 // emailState says on the settings of the account where its address stands. pending is the one that is to replace it.
+//
+//go:noinline
 func emailState(p Page, pending string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -335,6 +345,8 @@ func emailState(p Page, pending string) templ.Component {
 }
 
 // unconfirmed tells somebody who may not publish yet what to do.
+//
+//go:noinline
 func unconfirmed(p Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

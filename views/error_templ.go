@@ -11,6 +11,8 @@ import templruntime "github.com/a-h/templ/runtime"
 import "net/http"
 
 // ErrorPage says what went wrong, and leads on. When nothing was found the finch looks the other way.
+//
+//go:noinline
 func ErrorPage(p Page, e Problem) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -168,6 +170,8 @@ func ErrorPage(p Page, e Problem) templ.Component {
 }
 
 // retry offers a form to be sent again as it was, and shows what was written, to be copied.
+//
+//go:noinline
 func retry(e Problem) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -266,6 +270,8 @@ func retry(e Problem) templ.Component {
 }
 
 // ErrorNotice answers a partial request that failed: the status line says why, and the form stays as it is.
+//
+//go:noinline
 func ErrorNotice(p Page, e Problem) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

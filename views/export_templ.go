@@ -16,6 +16,8 @@ import (
 
 // ExportPage is everything about an account on one page that needs no server: what is made of it beside the data.
 // posts are any number of ExportPosts.
+//
+//go:noinline
 func ExportPage(account models.AccountData, posts templ.Component) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -374,6 +376,7 @@ func ExportPage(account models.AccountData, posts templ.Component) templ.Compone
 	})
 }
 
+//go:noinline
 func exportFact(name, value string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -432,6 +435,8 @@ func exportFact(name, value string) templ.Component {
 }
 
 // ExportPosts is a run of posts on ExportPage.
+//
+//go:noinline
 func ExportPosts(posts []models.Post) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -16,6 +16,8 @@ import (
 )
 
 // SettingsExportPage offers a copy of everything about oneself. export is nil where none was asked for.
+//
+//go:noinline
 func SettingsExportPage(p Page, export *models.Export) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -72,6 +74,8 @@ func SettingsExportPage(p Page, export *models.Export) templ.Component {
 }
 
 // ExportPanel is how far an export has come, with the next thing to do. It looks again by itself while one is made.
+//
+//go:noinline
 func ExportPanel(p Page, export *models.Export) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -202,6 +206,7 @@ func ExportPanel(p Page, export *models.Export) templ.Component {
 	})
 }
 
+//go:noinline
 func askExport(text string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -253,6 +258,8 @@ func askExport(text string) templ.Component {
 }
 
 // SettingsDeletePage asks whether an account shall go, after a grace in which its owner can change their mind.
+//
+//go:noinline
 func SettingsDeletePage(p Page, f Form, grace time.Duration) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -302,6 +309,8 @@ func SettingsDeletePage(p Page, f Form, grace time.Duration) templ.Component {
 }
 
 // SettingsDeleteForm is the form of SettingsDeletePage.
+//
+//go:noinline
 func SettingsDeleteForm(p Page, f Form, grace time.Duration) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -11,6 +11,8 @@ import templruntime "github.com/a-h/templ/runtime"
 import "twite/models"
 
 // LinkPage asks where a link that signs in may be sent or, in a browser that has asked, for the code that came with it.
+//
+//go:noinline
 func LinkPage(p Page, f Form, asked bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -114,6 +116,8 @@ func LinkPage(p Page, f Form, asked bool) templ.Component {
 }
 
 // LinkForm is the form of LinkPage.
+//
+//go:noinline
 func LinkForm(p Page, f Form, asked bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -208,6 +212,8 @@ func LinkForm(p Page, f Form, asked bool) templ.Component {
 }
 
 // OpenLinkPage asks before the link in a mail signs in: mail programs open links too.
+//
+//go:noinline
 func OpenLinkPage(p Page, use models.TokenUse, token string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -260,6 +266,8 @@ func OpenLinkPage(p Page, use models.TokenUse, token string) templ.Component {
 }
 
 // OpenLinkForm is the form of OpenLinkPage.
+//
+//go:noinline
 func OpenLinkForm(use models.TokenUse, token string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -329,6 +337,8 @@ func OpenLinkForm(use models.TokenUse, token string) templ.Component {
 }
 
 // OtherBrowserPage is for a link that was opened elsewhere than where it was asked for.
+//
+//go:noinline
 func OtherBrowserPage(p Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -381,6 +391,8 @@ func OtherBrowserPage(p Page) templ.Component {
 }
 
 // OtherBrowser is what OtherBrowserPage says.
+//
+//go:noinline
 func OtherBrowser() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

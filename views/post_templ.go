@@ -11,6 +11,8 @@ import templruntime "github.com/a-h/templ/runtime"
 import "twite/models"
 
 // HomePage is the timeline of a signed-in user, with the composer above it.
+//
+//go:noinline
 func HomePage(p Page, f Form, t Timeline) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -71,6 +73,8 @@ func HomePage(p Page, f Form, t Timeline) templ.Component {
 }
 
 // FrontPage is what strangers see: what this place is, how to join, and the public timeline.
+//
+//go:noinline
 func FrontPage(p Page, t Timeline) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -164,6 +168,8 @@ func FrontPage(p Page, t Timeline) templ.Component {
 }
 
 // posts is a timeline as it stands in a page.
+//
+//go:noinline
 func posts(p Page, t Timeline) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -202,6 +208,8 @@ func posts(p Page, t Timeline) templ.Component {
 }
 
 // Posts is one page of a timeline: its posts and the link to older ones, which that page then replaces.
+//
+//go:noinline
 func Posts(p Page, t Timeline) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -295,6 +303,8 @@ func Posts(p Page, t Timeline) templ.Component {
 }
 
 // Composer is the form to write a post in.
+//
+//go:noinline
 func Composer(p Page, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -325,6 +335,8 @@ func Composer(p Page, f Form) templ.Component {
 }
 
 // PostCreated answers a post that was published in place: an empty composer, and the post on top of the timeline.
+//
+//go:noinline
 func PostCreated(p Page, f Form, post models.Post) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -366,6 +378,7 @@ func PostCreated(p Page, f Form, post models.Post) templ.Component {
 	})
 }
 
+//go:noinline
 func composer(p Page, f Form, focus bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -437,6 +450,8 @@ func composer(p Page, f Form, focus bool) templ.Component {
 }
 
 // Article is a post in a timeline. What its owner does with it happens in its place.
+//
+//go:noinline
 func Article(p Page, post models.Post) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -493,6 +508,8 @@ func Article(p Page, post models.Post) templ.Component {
 }
 
 // PostSaved answers an edit that was saved in place.
+//
+//go:noinline
 func PostSaved(p Page, post models.Post) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -549,6 +566,8 @@ func PostSaved(p Page, post models.Post) templ.Component {
 }
 
 // article shows a post, and its owner the actions that are its children.
+//
+//go:noinline
 func article(p Page, post models.Post, focus bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -697,6 +716,8 @@ func article(p Page, post models.Post, focus bool) templ.Component {
 }
 
 // body is the text of a post, with its addresses, names and tags found. Its white space is the writer's.
+//
+//go:noinline
 func body(post models.Post) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -826,6 +847,8 @@ func body(post models.Post) templ.Component {
 
 // ownerAction is a link to a form that, in a timeline, comes in place of the post. It shares its id with the way back,
 // so that the focus finds its way back too.
+//
+//go:noinline
 func ownerAction(post models.Post, action, text string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -908,6 +931,8 @@ func ownerAction(post models.Post, action, text string) templ.Component {
 }
 
 // PostPage is a post by itself.
+//
+//go:noinline
 func PostPage(p Page, post models.Post) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1021,6 +1046,8 @@ func PostPage(p Page, post models.Post) templ.Component {
 }
 
 // EditPage asks for the new text of a post.
+//
+//go:noinline
 func EditPage(p Page, post models.Post, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1073,6 +1100,8 @@ func EditPage(p Page, post models.Post, f Form) templ.Component {
 }
 
 // EditForm is the form of EditPage in place of the post.
+//
+//go:noinline
 func EditForm(p Page, post models.Post, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1102,6 +1131,7 @@ func EditForm(p Page, post models.Post, f Form) templ.Component {
 	})
 }
 
+//go:noinline
 func editForm(p Page, post models.Post, f Form, inPlace bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1217,6 +1247,8 @@ func editForm(p Page, post models.Post, f Form, inPlace bool) templ.Component {
 }
 
 // cancel leads from a form back to the post.
+//
+//go:noinline
 func cancel(post models.Post, action string, inPlace bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1296,6 +1328,8 @@ func cancel(post models.Post, action string, inPlace bool) templ.Component {
 }
 
 // DeletePage asks whether a post shall go.
+//
+//go:noinline
 func DeletePage(p Page, post models.Post) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1348,6 +1382,8 @@ func DeletePage(p Page, post models.Post) templ.Component {
 }
 
 // DeleteForm is the form of DeletePage in place of the post.
+//
+//go:noinline
 func DeleteForm(p Page, post models.Post) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1377,6 +1413,7 @@ func DeleteForm(p Page, post models.Post) templ.Component {
 	})
 }
 
+//go:noinline
 func deleteForm(post models.Post, inPlace bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1516,6 +1553,8 @@ func deleteForm(post models.Post, inPlace bool) templ.Component {
 }
 
 // PostDeleted answers a deletion in place: a word where the post was, so that the reader does not lose the place.
+//
+//go:noinline
 func PostDeleted(p Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

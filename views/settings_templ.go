@@ -11,6 +11,8 @@ import templruntime "github.com/a-h/templ/runtime"
 import "twite/models"
 
 // settings is the frame of every page of settings.
+//
+//go:noinline
 func settings(p Page, heading string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -124,6 +126,8 @@ func settings(p Page, heading string) templ.Component {
 }
 
 // settingsForm posts a form of settings to its page. Its answer comes in its place.
+//
+//go:noinline
 func settingsForm(path string, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -176,6 +180,8 @@ func settingsForm(path string, f Form) templ.Component {
 }
 
 // SettingsProfilePage edits what everybody sees of the user.
+//
+//go:noinline
 func SettingsProfilePage(p Page, f Form, actors []models.Actor) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -224,6 +230,8 @@ func SettingsProfilePage(p Page, f Form, actors []models.Actor) templ.Component 
 }
 
 // SettingsProfileForm is the form of SettingsProfilePage.
+//
+//go:noinline
 func SettingsProfileForm(p Page, f Form, actors []models.Actor) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -296,6 +304,8 @@ func SettingsProfileForm(p Page, f Form, actors []models.Actor) templ.Component 
 }
 
 // SettingsAccountPage edits what the user signs in with. pending is the address that is to replace the one there is.
+//
+//go:noinline
 func SettingsAccountPage(p Page, f Form, pending string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -352,6 +362,8 @@ func SettingsAccountPage(p Page, f Form, pending string) templ.Component {
 }
 
 // SettingsAccountForm is the form of SettingsAccountPage.
+//
+//go:noinline
 func SettingsAccountForm(p Page, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -416,6 +428,8 @@ func SettingsAccountForm(p Page, f Form) templ.Component {
 }
 
 // SettingsPasswordPage changes the password.
+//
+//go:noinline
 func SettingsPasswordPage(p Page, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -464,6 +478,8 @@ func SettingsPasswordPage(p Page, f Form) templ.Component {
 }
 
 // SettingsPasswordForm is the form of SettingsPasswordPage.
+//
+//go:noinline
 func SettingsPasswordForm(p Page, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

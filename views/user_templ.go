@@ -11,6 +11,8 @@ import templruntime "github.com/a-h/templ/runtime"
 import "twite/models"
 
 // RegisterPage asks a stranger for what an account needs.
+//
+//go:noinline
 func RegisterPage(p Page, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -76,6 +78,8 @@ func RegisterPage(p Page, f Form) templ.Component {
 }
 
 // RegisterForm is the form of RegisterPage: also the answer when it was refused in place.
+//
+//go:noinline
 func RegisterForm(p Page, f Form) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -128,6 +132,8 @@ func RegisterForm(p Page, f Form) templ.Component {
 }
 
 // RegisterFields are the fields with these names, as the form has them. The live check answers with them.
+//
+//go:noinline
 func RegisterFields(p Page, f Form, names []string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -161,6 +167,8 @@ func RegisterFields(p Page, f Form, names []string) templ.Component {
 
 // ProfilePage shows a user and the user's posts.
 // OlderPostsPage goes on where a page of a user's posts ended.
+//
+//go:noinline
 func OlderPostsPage(p Page, author models.Author, t Timeline) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -259,6 +267,7 @@ func OlderPostsPage(p Page, author models.Author, t Timeline) templ.Component {
 	})
 }
 
+//go:noinline
 func ProfilePage(p Page, profile models.Profile, t Timeline) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
