@@ -28,13 +28,13 @@ func newCrawler(t *testing.T, options ...option) *crawler {
 	t.Helper()
 	srv := newServer(t, options...)
 	c := &crawler{server: srv, stranger: srv.visitor(), member: srv.login("alice"), owner: srv.login("olivia")}
-	if err := srv.db.SetRole(t.Context(), "olivia", models.Owner); err != nil {
-		t.Fatal(err)
-	}
 	for _, entry := range srv.Table() {
 		if entry.Method == http.MethodGet {
 			c.paths = append(c.paths, thingOf(srv, c.member, entry.Pattern))
 		}
+	}
+	if err := srv.db.SetRole(t.Context(), "olivia", models.Owner); err != nil {
+		t.Fatal(err)
 	}
 	c.paths = append(c.paths, "/nothing/here")
 	return c
@@ -149,7 +149,8 @@ func TestAddressesAreNotForOthers(t *testing.T) {
 	c := newCrawler(t)
 	bob := c.login("bob")
 	c.visit(func(path string, _ *client, page *response) {
-		if strings.Contains(strings.ToLower(page.body), "alice@example.com") {
+		mailed := strings.HasPrefix(path, "/email/") // only who has the mail knows the path
+		if !mailed && strings.Contains(strings.ToLower(page.body), "alice@example.com") {
 			t.Errorf("%s shows the address of another member", path)
 		}
 	}, c.stranger, bob)

@@ -134,6 +134,13 @@ func (s *Server) limitJoining(r *http.Request, j joining) error {
 	if err := s.takeOf(r.Context(), "register", clientKey(r), limits.Register, limits.RegisterAll); err != nil {
 		return err
 	}
-	_, err := j.open(r.Context(), newUser(r))
-	return err
+	user, err := j.open(r.Context(), newUser(r))
+	if err != nil || user.EmailConfirmedAt != nil {
+		return err
+	}
+	// The mail that comes with the account counts like those that are asked for later. The account is there whatever comes of that.
+	if err := s.takeAddressMail(r, "confirm", user.Email); err != nil {
+		s.log.WarnContext(r.Context(), "mail not counted", "id", requestID(r), "error", err)
+	}
+	return nil
 }

@@ -130,14 +130,24 @@ func (s *Server) logUnforgiven(r *http.Request, err error) {
 // takeMail counts a mail that a client asks for. If that client, or everybody together, asked for too many, it returns a
 // waitError. It reports whether the address has had enough mails for that purpose, which whoever asks need not know.
 func (s *Server) takeMail(r *http.Request, purpose, email string) (enough bool, err error) {
-	limits := s.config.Limits
-	byClient := models.Limit{N: 4 * limits.Mail.N, Per: limits.Mail.Per}
-	if err := s.takeOf(r.Context(), "mail", clientKey(r), byClient, limits.MailAll); err != nil {
+	if err := s.takeClientMail(r); err != nil {
 		return false, err
 	}
-	err = s.take(r.Context(), "mail "+purpose, models.EmailKey(email), limits.Mail)
+	err = s.takeAddressMail(r, purpose, email)
 	if usedUp(err) {
 		return true, nil
 	}
 	return false, err
+}
+
+// takeClientMail counts a mail that a client asks for, to whatever address.
+func (s *Server) takeClientMail(r *http.Request) error {
+	limits := s.config.Limits
+	byClient := models.Limit{N: 4 * limits.Mail.N, Per: limits.Mail.Per}
+	return s.takeOf(r.Context(), "mail", clientKey(r), byClient, limits.MailAll)
+}
+
+// takeAddressMail counts a mail for that purpose to an address.
+func (s *Server) takeAddressMail(r *http.Request, purpose, email string) error {
+	return s.take(r.Context(), "mail "+purpose, models.EmailKey(email), s.config.Limits.Mail)
 }

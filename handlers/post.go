@@ -88,6 +88,9 @@ func (s *Server) showComposer(w http.ResponseWriter, r *http.Request, status int
 
 // publish is models.Publish behind the limits on posts.
 func (s *Server) publish(r *http.Request) (*models.Post, error) {
+	if s.unconfirmed(r) {
+		return nil, confirmFirst()
+	}
 	if err := s.takePost(r); err != nil {
 		return nil, err
 	}
@@ -168,6 +171,9 @@ func (s *Server) updatePost(w http.ResponseWriter, r *http.Request) error {
 
 // edit is models.EditPost behind the limits on posts.
 func (s *Server) edit(r *http.Request, id int64) (*models.Post, error) {
+	if s.unconfirmed(r) {
+		return nil, confirmFirst()
+	}
 	if err := s.takePost(r); err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, title string) view
 	p := views.Page{
 		Title: title, Path: r.URL.Path, Viewer: viewer(r), Now: s.db.CurrentTime(), SignUp: s.signUp(r), About: visit(r).Site.About,
 		Inviting: mayInvite(r),
-		Assets:   s.assets.urls, NoIndex: !s.config.Public,
+		Mail:     s.config.Mail, Unconfirmed: s.unconfirmed(r), Assets: s.assets.urls, NoIndex: !s.config.Public,
 	}
 	if r.Method == http.MethodGet && !partial(r) {
 		p.Flash = s.takeFlash(w, r)
@@ -124,6 +124,11 @@ const (
 	flashTakenBack
 	flashApproved
 	flashRefused
+	flashEmailPending
+	flashConfirmation
+	flashConfirmed
+	flashEmailBack
+	flashLink
 	flashExport
 	flashLeaving
 	flashStays
@@ -185,6 +190,16 @@ func (f flash) text() string {
 		return "They are let in."
 	case flashRefused:
 		return "The request is refused and removed."
+	case flashEmailPending:
+		return "Your account is saved. A link is on its way to your new address: until you open it, the old one stays."
+	case flashConfirmation:
+		return "A link is on its way to your address."
+	case flashConfirmed:
+		return "Your email address is confirmed."
+	case flashEmailBack:
+		return "Your address is back, and every session is signed out. Now set a new password: who changed the address knew yours."
+	case flashLink:
+		return "If an account has that address, a mail with a link and a code is on its way there."
 	case flashExport:
 		return "Your export is being made."
 	case flashLeaving:

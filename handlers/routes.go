@@ -43,6 +43,10 @@ func (s *Server) routes() []route {
 		post("/register/check", anyone, s.checkRegister, registerFields...),
 		get("/login", guest, s.loginPage),
 		post("/login", guest, s.login, "username", "password"),
+		get("/login/link", guest, s.linkPage),
+		post("/login/link", guest, s.link, "email", "code"),
+		get("/login/link/{token}", guest, s.openLinkPage),
+		post("/login/link/{token}", guest, s.openLink),
 		post("/login/passkey", guest, s.passkeyLogin, "username", "password"),
 		post("/login/passkey/options", guest, s.askPasskey),
 		get("/login/code", guest, s.codePage),
@@ -55,6 +59,11 @@ func (s *Server) routes() []route {
 		post("/password/forgot", anyone, s.forgot, "email"),
 		get("/password/reset/{token}", anyone, s.resetPage),
 		post("/password/reset/{token}", anyone, s.reset, "password", "password2"),
+		post("/email/resend", member, s.resendConfirmation),
+		get("/email/confirm/{token}", anyone, s.confirmEmailPage),
+		post("/email/confirm/{token}", anyone, s.confirmEmail),
+		get("/email/undo/{token}", anyone, s.undoEmailPage),
+		post("/email/undo/{token}", anyone, s.undoEmail),
 
 		// Invitations, and the first account of a site.
 		get("/invite/{token}", guest, s.joinPage(s.invited)),

@@ -100,6 +100,10 @@ var rules = map[string]rule{
 	"POST /login/code":            {fields: []string{"code", "123456"}, ok: "303 /login"},
 	"POST /login/passkey":         {ok: "422"},
 	"POST /login/passkey/options": {ok: "200"},
+	"GET /login/link":             {ok: "200"},
+	"POST /login/link":            {fields: []string{"email", "x@example.com"}, ok: "303 /login/link"},
+	"GET /login/link/{token}":     {ok: "403"}, // not where it was asked for
+	"POST /login/link/{token}":    {ok: "403"},
 
 	"GET /logout":  {ok: "200", stranger: "303 /login?next=%2F"}, // not to sign in only to be asked to sign out
 	"POST /logout": {ok: "303 /login"},
@@ -112,10 +116,15 @@ var rules = map[string]rule{
 	"GET /password/reset/{token}":  {ok: "200"},
 	"POST /password/reset/{token}": {fields: []string{"password", "a new secret", "password2", "a new secret"}, ok: "303 /login"},
 
-	"GET /invite/{token}":  {ok: "200"},
-	"POST /invite/{token}": {fields: []string{"username", "x"}, ok: "422"},
-	"GET /setup/{token}":   {ok: "200"},
-	"POST /setup/{token}":  {fields: []string{"username", "x"}, ok: "422"},
+	"GET /invite/{token}":         {ok: "200"},
+	"POST /invite/{token}":        {fields: []string{"username", "x"}, ok: "422"},
+	"GET /setup/{token}":          {ok: "200"},
+	"POST /setup/{token}":         {fields: []string{"username", "x"}, ok: "422"},
+	"POST /email/resend":          {ok: "303 /settings/account"},
+	"GET /email/confirm/{token}":  {ok: "200"},
+	"POST /email/confirm/{token}": {ok: "303 /settings/account", stranger: "303 /login"},
+	"GET /email/undo/{token}":     {ok: "200"},
+	"POST /email/undo/{token}":    {ok: "303 /password/forgot"},
 
 	"GET /name":             {ok: "200"},
 	"POST /name":            {fields: []string{"name", "al pacino"}, ok: "303 /actor/26073614"},
@@ -266,8 +275,9 @@ func thingOf(srv *server, owner *client, pattern string) string {
 	case strings.HasPrefix(pattern, "/setup/"):
 		srv.exec("UPDATE users SET role = 'member' WHERE role = 'owner'") // while there is one, nobody is set up
 		return srv.setupPath()
-	case strings.HasSuffix(pattern, "/{token}"):
-		return srv.resetPath(owner.user.Username)
+	}
+	if path, found := strings.CutSuffix(pattern, "{token}"); found {
+		return path + srv.token(path, owner.user.Username)
 	}
 	return strings.NewReplacer("{id}", "26073614", "{username}", owner.user.Username).Replace(pattern)
 }

@@ -170,7 +170,7 @@ func TestEachStepOfASignInIsLogged(t *testing.T) {
 			t.Errorf("no account in %v", line)
 		}
 	}
-	want := []string{"password: ok", "code: refused", "code: ok", "sign in: ok", "make recovery codes: ok", "turn codes off: ok",
+	want := []string{"password: ok", "enter code: refused", "enter code: ok", "sign in: ok", "make recovery codes: ok", "turn codes off: ok",
 		"add passkey: ok", "passkey: ok", "sign in: ok", "remove passkey: ok"}
 	if !slices.Equal(said, want) {
 		t.Errorf("logged %q, want %q", said, want)

@@ -199,7 +199,7 @@ func TestActsOnTheSecondFactorAreLogged(t *testing.T) {
 		got = append(got, fmt.Sprint(line["action"], ": ", line["result"]))
 		wantID(t, line, "account", alice, true)
 	}
-	want := []string{"turn codes on: refused", "turn codes on: ok", "make recovery codes: ok", "sign in: ok",
+	want := []string{"turn codes on: refused", "turn codes on: ok", "make recovery codes: ok", "password: ok",
 		"enter code: refused", "enter code: refused", "enter code: limited", "turn codes off: ok"}
 	if !slices.Equal(got, want) {
 		t.Errorf("logged are %q, want %q", got, want)

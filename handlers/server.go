@@ -26,6 +26,7 @@ type Config struct {
 	SessionIdle      time.Duration       // after which a session that is not remembered ends
 	SessionLifetime  time.Duration       // after which it ends however busy it is
 	RememberLifetime time.Duration       // after which a remembered session ends
+	LinkLifetime     time.Duration       // after which a browser forgets that it asked for a sign-in link
 	SudoLifetime     time.Duration       // after which a sensitive change asks for the password again
 	DeleteGrace      time.Duration       // between asking for the deletion of an account and the deletion
 	ResetLifetime    time.Duration       // after which a link for a new password works no more

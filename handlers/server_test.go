@@ -73,8 +73,8 @@ func newNode(t testing.TB, databaseURL string, options ...option) *server {
 	config := handlers.Config{
 		BaseURL: &url.URL{Scheme: "http", Host: "twite.test"}, Registration: models.RegistrationOpen, Public: true, Mail: true,
 		SessionIdle: 2 * time.Hour, SessionLifetime: 24 * time.Hour, RememberLifetime: 720 * time.Hour, DeleteGrace: 336 * time.Hour, SudoLifetime: 10 * time.Minute,
-		ResetLifetime: time.Hour,
-		StepLifetime:  10 * time.Minute,
+		ResetLifetime: time.Hour, LinkLifetime: tokenLife,
+		StepLifetime: 10 * time.Minute,
 		Limits: handlers.Limits{
 			SignIn: wide, Register: wide, Check: wide, Post: wide, Mail: wide, Code: wide, SignInBrake: 10 * time.Second,
 			SignInAll: wide, RegisterAll: wide, CheckAll: wide, PostAll: wide, MailAll: wide,
@@ -83,7 +83,7 @@ func newNode(t testing.TB, databaseURL string, options ...option) *server {
 	for _, set := range options {
 		set(&config)
 	}
-	s.base = config.BaseURL
+	s.base, s.db.Mail = config.BaseURL, config.Mail
 	var err error
 	if s.Server, err = handlers.New(config, s.db, twite.Assets(), slog.New(slog.NewJSONHandler(s.log, nil))); err != nil {
 		t.Fatal(err)
@@ -112,11 +112,21 @@ func (s *server) user(name string) *models.User {
 // resetPath is a link with which that user can set a new password.
 func (s *server) resetPath(name string) string {
 	s.t.Helper()
-	token, _, err := s.db.IssueToken(s.t.Context(), models.ResetPassword, name, tokenLife)
+	return "/password/reset/" + s.token("/password/reset/", name)
+}
+
+// token is a token for a user that is good on the pages whose path begins so.
+func (s *server) token(path, name string) string {
+	s.t.Helper()
+	purposes := map[string]models.Purpose{
+		"/password/reset/": models.ResetPassword, "/login/link/": models.SignInLink,
+		"/email/confirm/": models.ConfirmEmail, "/email/undo/": models.UndoEmail,
+	}
+	text, _, err := s.db.IssueToken(s.t.Context(), purposes[path], name, tokenLife)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return "/password/reset/" + token
+	return text
 }
 
 const tokenLife = 30 * time.Minute

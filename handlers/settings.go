@@ -72,25 +72,26 @@ func idText(id *int64) string {
 
 // accountSettings shows the viewer's name and address.
 func (s *Server) accountSettings(w http.ResponseWriter, r *http.Request) error {
-	user, err := s.db.FindUser(r.Context(), viewer(r).ID)
-	if err != nil {
-		return err
-	}
-	f := views.Form{Values: map[string]string{"username": user.Username, "email": user.Email}}
-	return s.showAccountForm(w, r, http.StatusOK, f)
+	return s.showAccountForm(w, r, http.StatusOK, accountForm(r))
+}
+
+func accountForm(r *http.Request) views.Form {
+	return views.Form{Values: map[string]string{"username": viewer(r).Username, "email": visit(r).Email}}
 }
 
 func (s *Server) showAccountForm(w http.ResponseWriter, r *http.Request, status int, f views.Form) error {
+	pending, err := s.db.PendingEmail(r.Context(), viewer(r).ID)
+	if err != nil {
+		return err
+	}
 	p := s.formPage(w, r, "Account", f)
-	return s.showForm(w, r, status, p, views.SettingsAccountPage(p, f), views.SettingsAccountForm(p, f))
+	return s.showForm(w, r, status, p, views.SettingsAccountPage(p, f, pending), views.SettingsAccountForm(p, f))
 }
 
 // updateAccount changes the viewer's name and address. It leads on to a page, since the menu shows the name.
 func (s *Server) updateAccount(w http.ResponseWriter, r *http.Request) error {
 	f := views.Form{Values: typed(r, "username", "email")}
-	err := s.withPassword(r, "current_password", func() error {
-		return s.db.UpdateAccount(r.Context(), viewer(r).ID, r.PostForm.Get("username"), r.PostForm.Get("email"), r.PostForm.Get("current_password"))
-	})
+	pending, err := s.changeAccount(r)
 	s.logSecurity(r, "change account", viewer(r).ID, err)
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showAccountForm(w, r, status, f)
@@ -98,7 +99,23 @@ func (s *Server) updateAccount(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if pending {
+		return s.leave(w, r, flashEmailPending, LocalPath{"/settings/account"})
+	}
 	return s.leave(w, r, flashAccount, LocalPath{"/settings/account"})
+}
+
+// changeAccount is models.UpdateAccount behind the limits on mail and on guessing.
+func (s *Server) changeAccount(r *http.Request) (pending bool, err error) {
+	email := r.PostForm.Get("email")
+	if err := s.takeEmailChange(r, email); err != nil {
+		return false, err
+	}
+	err = s.withPassword(r, "current_password", func() error {
+		pending, err = s.db.UpdateAccount(r.Context(), viewer(r).ID, r.PostForm.Get("username"), email, r.PostForm.Get("current_password"))
+		return err
+	})
+	return pending, err
 }
 
 // passwordSettings shows the form for a new password.

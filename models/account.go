@@ -13,6 +13,7 @@ import (
 type NewUser struct {
 	Username, Email, Password, Password2 string
 	Role                                 Role // Member if empty
+	Confirmed                            bool // the address is known to be theirs: no link has to be opened
 }
 
 // validate returns what can be said of the fields without looking anybody up.
@@ -56,18 +57,27 @@ func (db *DB) newAccount(ctx context.Context, n NewUser, further ...FieldError) 
 		return nil, err
 	}
 	hash, err := db.Passwords.Hash(ctx, n.Password)
-	return &ImportUser{PasswordHash: hash, User: User{
+	account := &ImportUser{PasswordHash: hash, User: User{
 		Username: n.Username, UsernameKey: key(n.Username), Email: n.Email, EmailKey: key(n.Email),
 		Role: n.Role, CreatedAt: db.now(),
-	}}, err
+	}}
+	if n.Confirmed || !db.Mail {
+		account.EmailConfirmedAt = &account.CreatedAt
+	}
+	return account, err
 }
 
-// addAccount is the one way in which somebody joins, whatever let them in.
+// addAccount is the one way in which somebody joins, whatever let them in. Where mail can be sent, a link that confirms the
+// address goes there.
 func (db *DB) addAccount(ctx context.Context, tx bun.Tx, account *ImportUser) error {
 	if _, err := tx.NewInsert().Model(account).Exec(ctx); err != nil {
 		return takenErrors(err)
 	}
-	return checkRetired(ctx, tx, account.Username)
+	if err := checkRetired(ctx, tx, account.Username); err != nil || account.EmailConfirmedAt != nil {
+		return err
+	}
+	owner := tokenAccount{User: account.User}
+	return db.announceToken(ctx, tx, MailConfirm, owner.token(ConfirmEmail, account.Email))
 }
 
 // CheckNewUser returns what is wrong with the fields of a registration, names already taken included.
@@ -101,13 +111,17 @@ func (db *DB) taken(ctx context.Context, username, email string, self int64) (ow
 	if self == 0 && !okUsername && !okEmail {
 		return own, nil, nil
 	}
+	if !okEmail {
+		email = "" // which nobody has
+	}
 	var users []struct {
 		credentials `bun:",extend"`
+		HoldsEmail  bool `bun:",scanonly"`
 		Retired     bool `bun:",scanonly"`
 	}
 	// There is a row even where nobody has either, since the name may be retired.
 	query := db.read.NewSelect().Model(&users).ModelTableExpr("(SELECT 1) AS one").
-		ColumnExpr("?TableColumns, retired.username_key IS NOT NULL AS retired").
+		ColumnExpr("?TableColumns, ? AS holds_email, retired.username_key IS NOT NULL AS retired", holds(email, db.now())).
 		Join("LEFT JOIN users AS u").JoinOn("u.id = ?", self)
 	name := ""
 	if okUsername {
@@ -115,7 +129,7 @@ func (db *DB) taken(ctx context.Context, username, email string, self int64) (ow
 		query = query.JoinOnOr("u.username_key = ?", name)
 	}
 	if okEmail {
-		query = query.JoinOnOr("u.email_key = ?", key(email))
+		query = query.JoinOnOr("?", holds(email, db.now()))
 	}
 	query = query.Join("LEFT JOIN retired_names AS retired ON retired.username_key = ?", name)
 	if err := query.Scan(ctx); err != nil {
@@ -133,7 +147,7 @@ func (db *DB) taken(ctx context.Context, username, email string, self int64) (ow
 		if u.UsernameKey == key(username) {
 			errs.add("username", UsernameTaken)
 		}
-		if u.EmailKey == key(email) {
+		if user.HoldsEmail {
 			errs.add("email", EmailTaken)
 		}
 	}
@@ -243,34 +257,53 @@ func (db *DB) rehash(ctx context.Context, c credentials, password string) error 
 }
 
 // UpdateAccount changes a user's name and address after their password was checked, or returns FieldErrors for the
-// fields username, email and current_password.
-func (db *DB) UpdateAccount(ctx context.Context, userID int64, username, email, currentPassword string) error {
+// fields username, email and current_password. Where mail can be sent, another address only counts when the link that is
+// mailed there was opened: that is what pending reports.
+func (db *DB) UpdateAccount(ctx context.Context, userID int64, username, email, currentPassword string) (pending bool, err error) {
 	var errs FieldErrors
 	errs.add("username", ValidateUsername(username))
 	errs.add("email", ValidateEmail(email))
 	own, taken, err := db.taken(ctx, username, email, userID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	errs = merge(errs, taken)
 	if err := db.checkCurrent(ctx, own, currentPassword, &errs); err != nil {
-		return err
+		return false, err
 	}
 	if len(errs) == 0 && isName(currentPassword, username, email) {
 		errs.add("username", "Use a username and email address that are not your password.")
 	}
 	if err := errs.err(); err != nil {
-		return err
+		return false, err
 	}
-	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		err := oneRow(tx.NewUpdate().Model((*User)(nil)).
-			Set("username = ?, username_key = ?, email = ?, email_key = ?", username, key(username), email, key(email)).
-			Where("id = ?", userID).Exec(ctx))
-		if err != nil || key(username) == own.UsernameKey {
+	another := key(email) != own.EmailKey
+	pending = another && db.Mail
+	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		update := tx.NewUpdate().Model((*User)(nil)).Set("username = ?, username_key = ?", username, key(username)).Where("id = ?", userID)
+		if !pending {
+			update = update.Set("email = ?, email_key = ?", email, key(email))
+		}
+		if another && !pending {
+			update = update.Set("email_confirmed_at = ?", db.now())
+		}
+		if err := oneRow(update.Exec(ctx)); err != nil {
 			return takenErrors(err)
 		}
-		return checkRetired(ctx, tx, username)
+		if key(username) != own.UsernameKey {
+			if err := checkRetired(ctx, tx, username); err != nil {
+				return err
+			}
+		}
+		switch {
+		case pending:
+			return db.requestEmailChange(ctx, tx, userID, email)
+		case another:
+			return db.note(ctx, tx, userID, EmailChanged, email)
+		}
+		return nil
 	})
+	return pending, err
 }
 
 const currentPasswordWrong = "Enter the password that you sign in with now."

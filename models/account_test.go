@@ -321,7 +321,7 @@ func TestADamagedHashIsNoWrongPassword(t *testing.T) {
 	alice := modelstest.User(t, db, "alice")
 	for _, hash := range []string{"x", "$2b$12$abc", "$argon2id$v=19$m=64,t=1,p=1$c2FsdA$c2hvcnQ", "$argon2id$v=16$m=64,t=1,p=1$c2FsdA$c2hvcnQ", "$argon2id$v=19$m=64,t=1,p=1$!$!"} {
 		exec(t, db, "UPDATE users SET password_hash = ?", hash)
-		if err := db.UpdateAccount(ctx, alice.ID, "alice", "alice@example.com", "alice-secret"); err == nil || errors.Is(err, models.ErrWrongPassword) {
+		if _, err := db.UpdateAccount(ctx, alice.ID, "alice", "alice@example.com", "alice-secret"); err == nil || errors.Is(err, models.ErrWrongPassword) {
 			t.Errorf("%q: error is %v", hash, err)
 		}
 	}
@@ -345,7 +345,7 @@ func TestUpdateAccount(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			before := must[*models.User](t)(db.FindUser(ctx, alice.ID))
-			err := db.UpdateAccount(ctx, alice.ID, tt.username, tt.email, tt.password)
+			_, err := db.UpdateAccount(ctx, alice.ID, tt.username, tt.email, tt.password)
 			after := must[*models.User](t)(db.FindUser(ctx, alice.ID))
 			if tt.want != nil {
 				wantFields(t, err, tt.want...)
@@ -362,7 +362,8 @@ func TestUpdateAccount(t *testing.T) {
 	if _, err := db.Register(ctx, newUser("alice", "alice@example.com", "correct horse")); err != nil {
 		t.Errorf("the names given up are not free: %v", err)
 	}
-	wantError(t, db.UpdateAccount(ctx, 999, "carol", "carol@example.com", "alice-secret"), models.ErrNotFound)
+	_, err := db.UpdateAccount(ctx, 999, "carol", "carol@example.com", "alice-secret")
+	wantError(t, err, models.ErrNotFound)
 }
 
 func TestParallelRenamingToOneName(t *testing.T) {
@@ -370,7 +371,8 @@ func TestParallelRenamingToOneName(t *testing.T) {
 	ids := []int64{modelstest.User(t, db, "alice").ID, modelstest.User(t, db, "bob").ID}
 	names := []string{"alice", "bob"}
 	errs := inParallel(2, func(i int) error {
-		return db.UpdateAccount(ctx, ids[i], "carol", names[i]+"@example.com", names[i]+"-secret")
+		_, err := db.UpdateAccount(ctx, ids[i], "carol", names[i]+"@example.com", names[i]+"-secret")
+		return err
 	})
 	if (errs[0] == nil) == (errs[1] == nil) {
 		t.Fatalf("errors %v, want exactly one", errs)

@@ -39,6 +39,8 @@ type DB struct {
 
 	// Passwords holds the rules for passwords and hashes them. Set it before any method that takes a password.
 	Passwords *Passwords
+	// Mail says that mail can be sent: new addresses have to be confirmed. Without, they count as they are typed.
+	Mail bool
 	// Keys returns the keys that seal second factors. Without it, or when it fails, there are no codes from apps.
 	Keys func() (*Keys, error)
 	// Now is the clock, replaced in tests.

@@ -52,7 +52,18 @@ func TestAChangeIsMadeWholeOrNotAtAll(t *testing.T) {
 			return err
 		},
 		"UpdateAccount": func(ctx context.Context, db *models.DB, _ string) error {
-			return db.UpdateAccount(ctx, alice, "alicia", "alicia@example.com", "alice-secret")
+			_, err := db.UpdateAccount(ctx, alice, "alicia", "alicia@example.com", "alice-secret")
+			return err
+		},
+		"Register, with mail": func(ctx context.Context, db *models.DB, _ string) error {
+			db.Mail = true
+			_, err := db.Register(ctx, newUser("bob", "bob@example.com", "correct horse"))
+			return err
+		},
+		"UpdateAccount, with mail": func(ctx context.Context, db *models.DB, _ string) error {
+			db.Mail = true
+			_, err := db.UpdateAccount(ctx, alice, "alicia", "alicia@example.com", "alice-secret")
+			return err
 		},
 		"RequestReset": func(ctx context.Context, db *models.DB, _ string) error {
 			return db.RequestReset(ctx, "alice@example.com")

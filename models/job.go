@@ -17,16 +17,22 @@ const (
 	MailNotice JobKind = "mail.notice" // word of the security event EventID, to its owner
 	MakeExport JobKind = "export"      // the export that the user UserID waits for
 
-	MailRequest  JobKind = "mail.request"  // word of the request UserID, to the address To of a moderator
-	MailApproved JobKind = "mail.approved" // word to UserID that they are let in
-	MailRefused  JobKind = "mail.refused"  // word to the address To that they are not
+	MailRequest      JobKind = "mail.request"       // word of the request UserID, to the address To of a moderator
+	MailApproved     JobKind = "mail.approved"      // word to UserID that they are let in
+	MailRefused      JobKind = "mail.refused"       // word to the address To that they are not
+	MailSignInLink   JobKind = "mail.sign_in_link"  // a link that signs in, to the address To, for Browser
+	MailConfirm      JobKind = "mail.confirm"       // the link of LinkID, which confirms an address
+	MailChangeEmail  JobKind = "mail.change_email"  // the link of LinkID, which changes the address of an account to that
+	MailEmailChanged JobKind = "mail.email_changed" // the link of LinkID, which undoes such a change
 )
 
 // A Payload is what a job is about, as far as its kind needs it. It never holds a secret.
 type Payload struct {
-	To      string `json:"to,omitempty"`    // an address
-	UserID  int64  `json:"user,omitempty"`  // an account
-	EventID int64  `json:"event,omitempty"` // a security event
+	To      string `json:"to,omitempty"`      // an address
+	UserID  int64  `json:"user,omitempty"`    // an account
+	EventID int64  `json:"event,omitempty"`   // a security event
+	LinkID  int64  `json:"link,omitempty"`    // a token that was announced
+	Browser string `json:"browser,omitempty"` // the hash of the cookie that a browser got, in hexadecimal
 }
 
 const (

@@ -166,7 +166,8 @@ func wantRetired(t testing.TB, db *models.DB, names ...string) {
 		}
 		_, err := db.Register(t.Context(), n)
 		wantFields(t, err, "username")
-		wantFields(t, db.UpdateAccount(t.Context(), bob.ID, name, "bob@example.com", "bob-secret"), "username")
+		_, err = db.UpdateAccount(t.Context(), bob.ID, name, "bob@example.com", "bob-secret")
+		wantFields(t, err, "username")
 	}
 }
 
@@ -194,7 +195,8 @@ func TestB5_ANameIsRetiredWhileItIsTaken(t *testing.T) {
 			return err
 		},
 		"renaming": func(db *models.DB, bob *models.User) error {
-			return db.UpdateAccount(context.Background(), bob.ID, "Brief", "bob@example.com", "bob-secret")
+			_, err := db.UpdateAccount(context.Background(), bob.ID, "Brief", "bob@example.com", "bob-secret")
+			return err
 		},
 	}
 	for name, take := range ways {

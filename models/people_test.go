@@ -101,6 +101,7 @@ func TestPersonDetails(t *testing.T) {
 	db, ctx := modelstest.New(t), t.Context()
 	alice, bob := modelstest.User(t, db, "alice"), modelstest.User(t, db, "bob")
 	exec(t, db, "UPDATE users SET invited_by = ?, reason = 'To talk.', email_confirmed_at = created_at, awaiting_since = created_at WHERE id = ?", alice.ID, bob.ID)
+	exec(t, db, "UPDATE users SET email_confirmed_at = NULL WHERE id = ?", alice.ID)
 	for _, body := range []string{"one", "two"} {
 		must[*models.Post](t)(db.Publish(ctx, bob.ID, body, ""))
 	}

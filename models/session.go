@@ -50,6 +50,7 @@ type Visit struct {
 
 	SessionID int64 // 0: no session
 	Viewer    *Viewer
+	Email     string // of the viewer
 	Epoch     int64
 	LastSeen  time.Time
 }
@@ -110,6 +111,7 @@ func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 		Username    string
 		DisplayName string
 		Role        Role
+		Email       string
 
 		Confirmed, SecondFactor bool
 	}
@@ -117,7 +119,7 @@ func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 	err := s.live(s.db.read.NewSelect(), now).
 		Column("s.id", "s.user_id", "s.epoch", "s.data", "s.last_seen").
 		ColumnExpr("COALESCE(u.username, '') AS username, COALESCE(u.display_name, '') AS display_name, COALESCE(u.role, '') AS role").
-		ColumnExpr("u.email_confirmed_at IS NOT NULL AS confirmed").
+		ColumnExpr("COALESCE(u.email, '') AS email, u.email_confirmed_at IS NOT NULL AS confirmed").
 		ColumnExpr("("+hasSecondFactor+") AS second_factor").
 		Where("s.token_hash = ?", hashToken(token)).
 		Scan(ctx, &row)
@@ -131,7 +133,7 @@ func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 		return nil, false, nil
 	}
 	visit := VisitFrom(ctx)
-	visit.SessionID, visit.Epoch, visit.LastSeen = row.ID, row.Epoch, row.LastSeen.UTC()
+	visit.SessionID, visit.Email, visit.Epoch, visit.LastSeen = row.ID, row.Email, row.Epoch, row.LastSeen.UTC()
 	if row.UserID != nil {
 		visit.Viewer = &Viewer{
 			ID: *row.UserID, Username: row.Username, DisplayName: row.DisplayName, Role: row.Role,

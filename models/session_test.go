@@ -90,7 +90,7 @@ func TestSessions(t *testing.T) {
 	}
 	data := signIn(t, db, store, "alice", "alices")
 	visit := find(t, store, "alices")
-	if visit == nil || visit.SessionID == 0 || *visit.Viewer != (models.Viewer{ID: alice.ID, Username: "alice", Role: models.Member}) {
+	if visit == nil || visit.SessionID == 0 || *visit.Viewer != (models.Viewer{ID: alice.ID, Username: "alice", Role: models.Member, Confirmed: true}) {
 		t.Fatalf("visit %+v", visit)
 	}
 	found, ok, err := store.Find("alices")
@@ -125,7 +125,7 @@ func TestASessionShowsItsUserAsOfNow(t *testing.T) {
 	if err := db.UpdateProfile(ctx, alice.ID, models.ProfileUpdate{DisplayName: "Alice Liddell"}); err != nil {
 		t.Fatal(err)
 	}
-	want := models.Viewer{ID: alice.ID, Username: "alice", DisplayName: "Alice Liddell", Role: models.Admin}
+	want := models.Viewer{ID: alice.ID, Username: "alice", DisplayName: "Alice Liddell", Role: models.Admin, Confirmed: true}
 	if visit := find(t, store, "alices"); visit == nil || *visit.Viewer != want {
 		t.Errorf("visit %+v, want the viewer %+v", visit, want)
 	}
@@ -252,20 +252,33 @@ func TestE6_NothingStoredOpensASession(t *testing.T) {
 	}
 }
 
-// dumpTable returns every value of a table as text.
+// dumpTable returns every value of a table as text. It does without Bun, whose maps cannot hold a column of bytes that is
+// NULL in the first row only.
 func dumpTable(t testing.TB, db *models.DB, table string) (values []string) {
 	t.Helper()
-	var rows []map[string]any
-	if err := models.Writer(db).NewSelect().Table(table).Scan(t.Context(), &rows); err != nil {
+	rows, err := models.Writer(db).QueryContext(t.Context(), "SELECT * FROM "+table)
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, row := range rows {
+	defer rows.Close()
+	columns := must[[]string](t)(rows.Columns())
+	row, into := make([]any, len(columns)), make([]any, len(columns))
+	for i := range row {
+		into[i] = &row[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
 		for _, value := range row {
 			if b, ok := value.([]byte); ok {
 				value = string(b)
 			}
 			values = append(values, fmt.Sprint(value))
 		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
 	}
 	return values
 }

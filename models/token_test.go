@@ -97,7 +97,8 @@ func TestF3_TokensDie(t *testing.T) {
 			return db.SetPassword(t.Context(), "alice", "another secret")
 		},
 		"address changed": func(t *testing.T, db *models.DB, _ *clock, alice *models.User) error {
-			return db.UpdateAccount(t.Context(), alice.ID, "alice", "alice@elsewhere.example", "alice-secret")
+			_, err := db.UpdateAccount(t.Context(), alice.ID, "alice", "alice@elsewhere.example", "alice-secret")
+			return err
 		},
 		"suspended": func(t *testing.T, db *models.DB, _ *clock, _ *models.User) error {
 			return db.Suspend(t.Context(), "alice")

@@ -66,10 +66,68 @@ func RefusedMail(site string) Mail {
 	}
 }
 
-// lasting is a lifetime as people say it: in hours where these are whole, else in minutes, of which it is one at least.
+// ConfirmMail brings the link with which a new member confirms the address of the account.
+func ConfirmMail(site, token, username string, lifetime time.Duration) Mail {
+	return Mail{
+		Subject: "Confirm your address for @" + username,
+		Lines: []string{
+			fmt.Sprintf("Somebody, hopefully you, registered @%s on Twite with this address.", username),
+			fmt.Sprintf("Open this link within %s to confirm that it is yours. If it was not you, do nothing.", lasting(lifetime)),
+		},
+		Link: site + confirmEmailPath(token),
+		Site: site,
+	}
+}
+
+// ChangeEmailMail brings the link that makes the address it goes to that of an account.
+func ChangeEmailMail(site, token, username string, lifetime time.Duration) Mail {
+	return Mail{
+		Subject: "Confirm your new address for @" + username,
+		Lines: []string{
+			fmt.Sprintf("Somebody, hopefully you, would like this to be the address of @%s on Twite.", username),
+			fmt.Sprintf("Open this link within %s to confirm it. Until then the old address stays. If it was not you, do nothing.", lasting(lifetime)),
+		},
+		Link: site + confirmEmailPath(token),
+		Site: site,
+	}
+}
+
+// EmailChangedMail tells an old address that it is that of an account no more, and brings the link that undoes it.
+func EmailChangedMail(site, token, username string, lifetime time.Duration) Mail {
+	return Mail{
+		Subject: "The address of @" + username + " was changed",
+		Lines: []string{
+			fmt.Sprintf("@%s on Twite has another email address now: no more mail about it comes here.", username),
+			fmt.Sprintf("If it was not you, open this link within %s: it takes the address back and signs every session out. Then set a new password. If it was you, do nothing.", lasting(lifetime)),
+		},
+		Link: site + undoEmailPath(token),
+		Site: site,
+	}
+}
+
+// SignInLinkMail brings the link that signs in, and the code that does so where the link cannot be opened.
+func SignInLinkMail(site, token, code, username string, lifetime time.Duration) Mail {
+	half := len(code) / 2
+	return Mail{
+		Subject: "Sign in as @" + username,
+		Lines: []string{
+			fmt.Sprintf("Somebody, hopefully you, asked to sign in as @%s on Twite.", username),
+			fmt.Sprintf("Type this code within %s where you asked for it: %s %s", lasting(lifetime), code[:half], code[half:]),
+			"Or open this link there, in the same browser. Tell nobody the code. If it was not you, do nothing.",
+		},
+		Link: site + linkPath(token),
+		Site: site,
+	}
+}
+
+// lasting is a lifetime as people say it: in days or hours where these are whole, else in minutes, of which it is one at
+// least.
 func lasting(d time.Duration) string {
 	n, unit := max(1, int(d.Minutes())), "minute"
-	if d >= 2*time.Hour && d%time.Hour == 0 {
+	switch {
+	case d >= 48*time.Hour && d%(24*time.Hour) == 0:
+		n, unit = int(d.Hours())/24, "day"
+	case d >= 2*time.Hour && d%time.Hour == 0:
 		n, unit = int(d.Hours()), "hour"
 	}
 	if n > 1 {

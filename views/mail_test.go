@@ -13,7 +13,7 @@ import (
 func TestLasting(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		time.Second: "1 minute", 90 * time.Second: "1 minute", 15 * time.Minute: "15 minutes", time.Hour: "60 minutes",
-		2 * time.Hour: "2 hours", 150 * time.Minute: "150 minutes", 24 * time.Hour: "24 hours", 720 * time.Hour: "720 hours",
+		2 * time.Hour: "2 hours", 150 * time.Minute: "150 minutes", 24 * time.Hour: "24 hours", 72 * time.Hour: "3 days", 168 * time.Hour: "7 days", 180 * time.Hour: "180 hours", 720 * time.Hour: "30 days",
 	} {
 		if got := lasting(d); got != want {
 			t.Errorf("%s is %q, want %q", d, got, want)
@@ -41,6 +41,10 @@ func TestMailSaysTheSameInBothForms(t *testing.T) {
 		"request":        RequestMail(site, "walker"),
 		"approved":       ApprovedMail(site, "walker"),
 		"refused":        RefusedMail(site),
+		"confirm":        ConfirmMail(site, "TOKEN", "walker", time.Hour),
+		"change":         ChangeEmailMail(site, "TOKEN", "walker", time.Hour),
+		"changed":        EmailChangedMail(site, "TOKEN", "walker", time.Hour),
+		"sign in":        SignInLinkMail(site, "TOKEN", "12345678", "walker", time.Hour),
 		"without a link": {Subject: "News", Lines: []string{"There is none."}, Site: site},
 		"markup":         {Subject: `</title><b>"Zoë" & co</b>`, Lines: []string{`<script>"Zoë's" & co</script>`, "two"}, Link: site + `/?a="b"&c=<d>`, Site: site},
 	} {

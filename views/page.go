@@ -19,6 +19,8 @@ type Page struct {
 	NoIndex     bool   // search engines shall leave it alone
 	SignUp      bool   // strangers may register, or ask to
 	Inviting    bool   // the one who looks may invite others
+	Mail        bool   // mail can be sent
+	Unconfirmed bool   // the one who looks may not publish before their address is confirmed
 	About       string // what the owner says of the site, in one line; may be empty
 	Assets      Assets
 }

@@ -37,6 +37,20 @@ func requestPath(request models.Request, action string) string {
 	return "/admin/requests/" + strconv.FormatInt(request.ID, 10) + "/" + action
 }
 
+func confirmEmailPath(token string) string { return "/email/confirm/" + url.PathEscape(token) }
+
+func undoEmailPath(token string) string { return "/email/undo/" + url.PathEscape(token) }
+
+func linkPath(token string) string { return "/login/link/" + url.PathEscape(token) }
+
+// askAgainPath leads to the form for another sign-in link, with the way back that the form carries.
+func askAgainPath(f Form) string {
+	if path := carryingNext("/login/link", f); path != "/login/link" {
+		return path + "&again=yes"
+	}
+	return "/login/link?again=yes"
+}
+
 func actorPath(actor models.Actor) string { return "/actor/" + strconv.FormatInt(actor.ID, 10) }
 
 func sessionPath(session models.Session, action string) string {

@@ -24,6 +24,8 @@ type Config struct {
 	LogLevel    slog.Level
 	LogJSON     bool
 	SMTP        SMTP
+	Confirm     time.Duration // lifetime of a link that confirms an address
+	Undo        time.Duration // lifetime of a link that undoes a change of address
 	KeyFile     string        // with the keys that seal second factors; "": see newKeyFile
 	Events      time.Duration // for which security events are kept
 	Exports     time.Duration // for which the exports of members are kept
@@ -59,6 +61,9 @@ func serveSettings() []setting {
 		{"smtp-url", "TWITE_SMTP_URL", "", "where mail goes out: smtp://USER:PASSWORD@HOST:PORT with STARTTLS, or smtps://…; without, none is sent", (*Config).setSMTP},
 		{"mail-from", "TWITE_MAIL_FROM", "", "the address that mail comes from, like twite@twite.example", (*Config).setMailFrom},
 		{"reset-lifetime", "TWITE_RESET_LIFETIME", "1h", "how long a link for a new password works", durationSetting(func(c *Config) *time.Duration { return &c.Site.ResetLifetime })},
+		{"confirm-lifetime", "TWITE_CONFIRM_LIFETIME", "72h", "how long a link that confirms an address works", durationSetting(func(c *Config) *time.Duration { return &c.Confirm })},
+		{"undo-lifetime", "TWITE_UNDO_LIFETIME", "168h", "how long a changed address can be taken back from the old one", durationSetting(func(c *Config) *time.Duration { return &c.Undo })},
+		{"link-lifetime", "TWITE_LINK_LIFETIME", "15m", "how long a link or code that signs in works", durationSetting(func(c *Config) *time.Duration { return &c.Site.LinkLifetime })},
 		{"session-idle", "TWITE_SESSION_IDLE", "2h", "how long a session lasts unused, if it is not remembered", durationSetting(func(c *Config) *time.Duration { return &c.Site.SessionIdle })},
 		{"session-lifetime", "TWITE_SESSION_LIFETIME", "24h", "how long a session lasts at the most", durationSetting(func(c *Config) *time.Duration { return &c.Site.SessionLifetime })},
 		{"remember-lifetime", "TWITE_REMEMBER_LIFETIME", "720h", "how long a remembered session lasts", durationSetting(func(c *Config) *time.Duration { return &c.Site.RememberLifetime })},

@@ -52,6 +52,9 @@ var samples = map[string]struct {
 	"step-lifetime":      {"1m", "2h", []string{"0", "soon"}},
 	"event-lifetime":     {"1h", "2160h", []string{"0", "soon"}},
 	"delete-grace":       {"1h", "720h", []string{"0", "-1h", "soon"}},
+	"confirm-lifetime":   {"1h", "24h", []string{"0", "-1h", "soon"}},
+	"undo-lifetime":      {"1h", "24h", []string{"0", "-1h", "soon"}},
+	"link-lifetime":      {"1h", "24h", []string{"0", "-1h", "soon"}},
 	"export-lifetime":    {"1h", "24h", []string{"0", "-1h", "soon"}},
 	"limit-check":        {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
 	"limit-check-all":    {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
@@ -72,7 +75,8 @@ func TestDefaults(t *testing.T) {
 	if site.BaseURL.String() != "http://localhost:8080" || site.Registration != models.RegistrationOpen || !site.Public || site.TrustedProxies != nil {
 		t.Errorf("site %+v", site)
 	}
-	if c.SMTP != (SMTP{}) || site.Mail || site.ResetLifetime != time.Hour {
+	if c.SMTP != (SMTP{}) || site.Mail || site.ResetLifetime != time.Hour ||
+		c.Confirm != 72*time.Hour || c.Undo != 168*time.Hour || site.LinkLifetime != 15*time.Minute {
 		t.Errorf("configuration of mail %+v", c)
 	}
 	if want := (handlers.Limits{

@@ -86,12 +86,23 @@ func (s SMTP) domain() string {
 
 // A worker does the jobs that requests leave behind.
 type worker struct {
-	db      *models.DB
-	smtp    SMTP
-	site    string
-	resets  time.Duration // the lifetime of a link for a new password
+	db   *models.DB
+	smtp SMTP
+	site string
+	log  *slog.Logger
+
+	// The lifetimes of links: for a new password, to confirm an address, to undo its change, to sign in.
+	resets, confirms, undos, links time.Duration
+
 	exports time.Duration // the lifetime of an export
-	log     *slog.Logger
+}
+
+// worker is one for the site as configured.
+func (c Config) worker(db *models.DB, log *slog.Logger) *worker {
+	return &worker{
+		db: db, smtp: c.SMTP, site: c.Site.BaseURL.String(), log: log,
+		resets: c.Site.ResetLifetime, confirms: c.Confirm, undos: c.Undo, links: c.Site.LinkLifetime, exports: c.Exports,
+	}
 }
 
 // run works until ctx ends. What it is doing then is done again after the next start.
@@ -185,8 +196,31 @@ func (w *worker) letter(ctx context.Context, job *models.Job) (to string, letter
 		return user.Email, views.ApprovedMail(w.site, user.Username), nil
 	case models.MailRefused:
 		return job.Payload.To, views.RefusedMail(w.site), nil
+	case models.MailConfirm:
+		return w.announced(ctx, job, w.confirms, views.ConfirmMail)
+	case models.MailChangeEmail:
+		return w.announced(ctx, job, w.confirms, views.ChangeEmailMail)
+	case models.MailEmailChanged:
+		return w.announced(ctx, job, w.undos, views.EmailChangedMail)
+	case models.MailSignInLink:
+		token, code, user, err := w.db.IssueSignInLink(ctx, job.Payload.To, job.Payload.Browser, w.links)
+		if err != nil {
+			return "", views.Mail{}, err
+		}
+		return user.Email, views.SignInLinkMail(w.site, token, code, user.Username, w.links), nil
 	}
 	return "", views.Mail{}, fmt.Errorf("jobs of the kind %q are unknown to this version", job.Kind)
+}
+
+// announced makes the mail that brings the link of a token, to the address that the token is about.
+func (w *worker) announced(ctx context.Context, job *models.Job, lifetime time.Duration,
+	write func(site, token, username string, lifetime time.Duration) views.Mail,
+) (to string, letter views.Mail, err error) {
+	token, use, err := w.db.MintToken(ctx, job.Payload.LinkID, lifetime)
+	if err != nil {
+		return "", views.Mail{}, err
+	}
+	return use.Email, write(w.site, token, use.Username, lifetime), nil
 }
 
 func (w *worker) send(ctx context.Context, to string, m views.Mail) error {

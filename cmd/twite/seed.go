@@ -94,7 +94,7 @@ func residents(t *town, n int, hash string, actors []models.Actor, since time.Ti
 		r := t.resident(i)
 		users[i] = models.ImportUser{PasswordHash: hash, User: models.User{
 			ID: int64(i + 1), Username: r.Username, Email: r.Username + "@example.org", DisplayName: r.DisplayName,
-			Bio: r.Bio, Website: r.Website, Role: models.Member, CreatedAt: since,
+			Bio: r.Bio, Website: r.Website, Role: models.Member, CreatedAt: since, EmailConfirmedAt: &since,
 		}}
 		if i%3 != 2 {
 			users[i].FavoriteActor = &actors[i*i%len(actors)].ID

@@ -41,6 +41,7 @@ func serve(ctx context.Context, env environment, args []string) error {
 		return err
 	}
 	defer db.Close()
+	db.Mail = config.Site.Mail
 	if err := db.Migrate(ctx); err != nil {
 		return err
 	}
@@ -66,9 +67,7 @@ func serve(ctx context.Context, env environment, args []string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	background.Go(func() { purge(ctx, site.Store(), db, config.Events, log) })
-	w := &worker{
-		db: db, smtp: config.SMTP, site: config.Site.BaseURL.String(), resets: config.Site.ResetLifetime, exports: config.Exports, log: log,
-	}
+	w := config.worker(db, log)
 	background.Go(func() { w.run(ctx) })
 	if !config.Site.Mail {
 		log.Info("no mail is sent, since TWITE_SMTP_URL is not set: twite user reset-link NAME makes links for new passwords")

@@ -68,12 +68,12 @@ func Code(t testing.TB, secret string, at time.Time) string {
 	return code
 }
 
-// User registers a user whose password is the name followed by "-secret".
+// User registers a user with a confirmed address, whose password is the name followed by "-secret".
 func User(t testing.TB, db *models.DB, name string) *models.User {
 	t.Helper()
 	password := name + "-secret"
 	user, err := db.Register(context.Background(), models.NewUser{
-		Username: name, Email: name + "@example.com", Password: password, Password2: password,
+		Username: name, Email: name + "@example.com", Password: password, Password2: password, Confirmed: true,
 	})
 	if err != nil {
 		t.Fatal(err)
