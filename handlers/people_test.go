@@ -237,6 +237,22 @@ func TestASVS_6_4_6_AdminsStartAResetButNeverSeeIt(t *testing.T) {
 	}
 }
 
+func TestStaffMailFewResetsToOneMember(t *testing.T) {
+	srv := newServer(t, mailLimit(t, "2/1h"))
+	boss, bob, carol := srv.staff("boss", models.Admin), srv.login("bob"), srv.login("carol")
+	for range 2 {
+		boss.post(bob.people("reset-link"), nil).wants(t, 303)
+	}
+	for _, way := range bothWays {
+		answer := boss.post(bob.people("reset-link"), nil, way...).wants(t, 429).shows(t, "#person [role=alert]", "Too many tries.")
+		wantRetryAfter(t, answer, time.Hour)
+	}
+	boss.post(carol.people("reset-link"), nil).wants(t, 303)
+	if n := srv.count("SELECT count(*) FROM jobs WHERE kind = 'mail.reset'"); n != 3 {
+		t.Errorf("%d mails, want 3", n)
+	}
+}
+
 func TestWithoutMailAResetLinkIsHandedOver(t *testing.T) {
 	for name, way := range bothWays {
 		srv := newServer(t, noMail)
