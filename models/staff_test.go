@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -61,6 +62,12 @@ var deeds = map[string]struct {
 	models.AuditDelete: {do: func(ctx context.Context, staff models.Staff, target *models.User) error {
 		return staff.Delete(ctx, target.ID, target.Username)
 	}},
+}
+
+func TestEveryDeedHasARule(t *testing.T) {
+	if n := reflect.TypeFor[models.Staff]().NumMethod(); n != len(deeds) {
+		t.Errorf("staff can do %d things, and %d have a rule: write down who may do them", n, len(deeds))
+	}
 }
 
 // whoMayActOnWhom is the policy, written down once more: by role of who acts, the roles of those it may be done to.
