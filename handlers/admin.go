@@ -50,6 +50,14 @@ func (s *Server) updateSite(w http.ResponseWriter, r *http.Request) error {
 	return s.finish(w, r, flashSite, LocalPath{"/admin/settings"}, views.AdminSettingsForm(p, f, s.config.Registration), views.Title(p))
 }
 
+// endAllSessions signs everybody out on whom the viewer may act.
+func (s *Server) endAllSessions(w http.ResponseWriter, r *http.Request) error {
+	if err := s.db.EndAllSessions(r.Context(), auditActor(r)); err != nil {
+		return err
+	}
+	return s.leave(w, r, flashEndedAll, LocalPath{"/admin/settings"})
+}
+
 // auditLog lists who did what to whom.
 func (s *Server) auditLog(w http.ResponseWriter, r *http.Request) error {
 	before, err := before(r)

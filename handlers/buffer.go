@@ -90,6 +90,7 @@ func (s *Server) release(b *buffer) {
 }
 
 func (b *buffer) Header() http.Header            { return b.header }
+func (b *buffer) Unwrap() http.ResponseWriter    { return b.to }
 func (b *buffer) WriteHeader(status int)         { b.status = status }
 func (b *buffer) Write(data []byte) (int, error) { return b.body.Write(data) }
 

@@ -67,15 +67,26 @@ func TestE9_StrangersLeaveNothingBehind(t *testing.T) {
 	srv := newServer(t)
 	alice := srv.user("alice")
 	srv.post(alice, "hello")
-	for range 25 {
+	paths := []string{"/", "/posts/1", "/@alice", "/login", "/register", "/name", "/actor/26073614", "/password/forgot", "/nothing", "/settings"}
+	visits := 10_000
+	if testing.Short() {
+		visits = 100
+	}
+	for range visits / len(paths) {
 		c := srv.visitor()
 		c.setCookie("session", "made-up")
-		for _, path := range []string{"/", "/posts/1", "/@alice", "/login", "/register", "/name", "/actor/26073614", "/nothing", "/settings"} {
+		for _, path := range paths {
 			answer := c.get(path)
 			if cookies := answer.header.Values("Set-Cookie"); len(cookies) != 0 {
 				t.Fatalf("%s sets %q", path, cookies)
 			}
+			if kept := answer.header.Get("Cache-Control"); answer.status == 200 && kept != "no-cache" {
+				t.Fatalf("%s: Cache-Control is %q", path, kept)
+			}
 		}
+	}
+	for range 25 {
+		c := srv.visitor()
 		c.post("/name", form("name", "al pacino")).wants(t, 303)
 		c.post("/register/check", form("username", "bob")).wants(t, 200)
 	}

@@ -79,6 +79,7 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request) error {
 		login, err = s.db.ConfirmPassword(r.Context(), viewer(r).ID, r.PostForm.Get("password"))
 		return err
 	})
+	s.logSecurity(r, "confirm password", viewer(r).ID, err)
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showConfirm(w, r, status, f)
 	}

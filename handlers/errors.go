@@ -146,7 +146,7 @@ func (s *Server) logProblem(r *http.Request, p problem) {
 	if p.status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}
-	attrs := []slog.Attr{slog.String("id", requestID(r)), slog.Int("status", p.status), slog.String("problem", p.heading)}
+	attrs := append(whoAsks(r), slog.Int("status", p.status), slog.String("problem", p.heading))
 	if p.cause != nil {
 		attrs = append(attrs, slog.String("cause", p.cause.Error()))
 	}

@@ -61,7 +61,7 @@ func loginPath(r *http.Request) LocalPath {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return LocalPath{"/login"}
 	}
-	return LocalPath{"/login?next=" + url.QueryEscape(ParseLocalPath(r.URL.RequestURI()).String())}
+	return carrying("/login", ParseLocalPath(r.URL.RequestURI()))
 }
 
 // loginWith leads to the sign-in, and from there on to next.
@@ -69,7 +69,16 @@ func loginWith(next LocalPath) LocalPath {
 	if next == homePath {
 		return LocalPath{"/login"}
 	}
-	return LocalPath{"/login?next=" + url.QueryEscape(next.String())}
+	return carrying("/login", next)
+}
+
+// carrying leads to a page, and from there on to next, unless that makes an address which proxies might cut off.
+func carrying(page string, next LocalPath) LocalPath {
+	to := page + "?next=" + url.QueryEscape(next.String())
+	if len(to) > localPathMax {
+		return LocalPath{page}
+	}
+	return LocalPath{to}
 }
 
 // pathID is the number in a path; what is no number is not found.

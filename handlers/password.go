@@ -71,6 +71,7 @@ func (s *Server) showReset(w http.ResponseWriter, r *http.Request, status int, f
 func (s *Server) reset(w http.ResponseWriter, r *http.Request) error {
 	var f views.Form
 	err := s.db.ResetPassword(r.Context(), chi.URLParam(r, "token"), r.PostForm.Get("password"), r.PostForm.Get("password2"))
+	s.logSecurity(r, "reset password", 0, err)
 	if errors.As(err, &f.Errors) {
 		return s.showReset(w, r, http.StatusUnprocessableEntity, f)
 	}

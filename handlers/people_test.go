@@ -302,11 +302,15 @@ func TestASVS_7_5_3_AdminFormsNeedAFreshSignIn(t *testing.T) {
 
 func TestOnlyStaffAreLedToTheAdminPages(t *testing.T) {
 	srv := newServer(t)
+	srv.user("stranger-to-all")
 	for role, tabs := range map[models.Role]int{models.Member: 0, models.Moderator: 2, models.Admin: 5, models.Owner: 5} {
 		c := srv.staff("user-"+string(role), role)
 		home := c.get("/")
 		if led := home.find(".account a[href=/admin/people]") != nil; led != (tabs > 0) {
 			t.Errorf("%s: led to the admin pages: %t", role, led)
+		}
+		if managed := c.get("/@stranger-to-all").find("a[href=/admin/people/1]") != nil; managed != (tabs > 0) {
+			t.Errorf("%s: led from a profile to its admin page: %t", role, managed)
 		}
 		if tabs == 0 {
 			c.get("/admin/people").wants(t, 403).shows(t, "h1", "This is for the people who run this site")

@@ -123,7 +123,7 @@ func TestA5_LargeFieldsAreRefusedBeforeAnyWork(t *testing.T) {
 	alice.post("/settings/profile", form("bio", "e"+strings.Repeat("\u0301", 9<<10))).wants(t, 422)
 }
 
-// TestA10_ThePolicyForPasswordsIsTheSameEverywhere: where one registers and where one changes it.
+// TestA10_ThePolicyForPasswordsIsTheSameEverywhere: where one registers, changes it, and sets it anew by a link.
 func TestA10_ThePolicyForPasswordsIsTheSameEverywhere(t *testing.T) {
 	srv := newServer(t)
 	tests := []struct {
@@ -144,22 +144,24 @@ func TestA10_ThePolicyForPasswordsIsTheSameEverywhere(t *testing.T) {
 			fill := func(name string) string {
 				return strings.NewReplacer("%s", name, "%S", strings.ToUpper(name)).Replace(tt.password)
 			}
-			newcomer, member := fmt.Sprintf("newcomer-%d", i), fmt.Sprintf("member-%d", i)
+			newcomer, member, forgetful := fmt.Sprintf("newcomer-%d", i), fmt.Sprintf("member-%d", i), fmt.Sprintf("forgetful-%d", i)
 			password := fill(newcomer)
 			registered := srv.visitor().post("/register", newAccount(newcomer, "password", password, "password2", password))
 			alice := srv.login(member)
 			changed := alice.post("/settings/password", form("current_password", member+"-secret", "password", fill(member), "password2", fill(member)))
+			srv.user(forgetful)
+			reset := srv.visitor().post(srv.resetPath(forgetful), form("password", fill(forgetful), "password2", fill(forgetful)))
 			if !tt.ok {
-				registered.wants(t, 422)
-				changed.wants(t, 422)
-				if a, b := registered.find("#password-error").text(), changed.find("#password-error").text(); a != b {
-					t.Errorf("registering says %q, changing %q", a, b)
+				says := func(answer *response) string { return answer.wants(t, 422).find("#password-error").text() }
+				if a, b, c := says(registered), says(changed), says(reset); a != b || b != c {
+					t.Errorf("registering says %q, changing %q, a link %q", a, b, c)
 				}
 				return
 			}
-			registered.wants(t, 303)
-			changed.wants(t, 303)
-			for _, name := range []string{newcomer, member} {
+			for _, answer := range []*response{registered, changed, reset} {
+				answer.wants(t, 303)
+			}
+			for _, name := range []string{newcomer, member, forgetful} {
 				srv.visitor().post("/login", form("username", name, "password", fill(name))).wants(t, 303)
 				srv.visitor().post("/login", form("username", name, "password", fill(name)+" ")).wants(t, 422)
 				srv.visitor().post("/login", form("username", name, "password", strings.TrimSpace(fill(name))+"x")).wants(t, 422)

@@ -117,11 +117,15 @@ const (
 	flashMailed
 	flashReset
 	flashFactor
+	flashExport
+	flashLeaving
+	flashStays
 	flashSuspended
 	flashRestored
 	flashRole
 	flashResetMailed
 	flashEndedSessions
+	flashEndedAll
 	flashPersonDeleted
 	flashSite
 )
@@ -157,6 +161,12 @@ func (f flash) text() string {
 		return "Your new password is set, and every session is signed out. Sign in with it."
 	case flashFactor:
 		return "Your role on this site needs a second factor. Set one up here, then go on."
+	case flashExport:
+		return "Your export is being made."
+	case flashLeaving:
+		return "Your account will be deleted. If you change your mind, sign in: that keeps it."
+	case flashStays:
+		return "Welcome back: your account stays."
 	case flashSuspended:
 		return "That account is suspended, and its sessions are ended."
 	case flashRestored:
@@ -167,6 +177,8 @@ func (f flash) text() string {
 		return "A link for a new password is on its way to them."
 	case flashEndedSessions:
 		return "That account is signed out everywhere."
+	case flashEndedAll:
+		return "Everybody below your role is signed out."
 	case flashPersonDeleted:
 		return "That account is deleted."
 	case flashSite:

@@ -70,6 +70,12 @@ func (s *Server) routes() []route {
 		post("/settings/sessions/{id}/revoke", member, s.revokeSession).on("/settings/sessions").fresh(),
 		post("/settings/sessions/revoke-others", member, s.revokeOtherSessions).on("/settings/sessions").fresh(),
 
+		// Leaving.
+		get(exportPath, member, s.exportSettings).fresh(),
+		post(exportPath, member, s.askExport).on(exportPath).fresh(),
+		get(exportPath+"/{id}", member, s.downloadExport).fresh(),
+		get("/settings/delete", member, s.deletePage).fresh(),
+		post("/settings/delete", member, s.deleteAccount, "password").on("/settings/delete").fresh(),
 		// The admin pages. Whom one may act on is in the query.
 		get("/admin", moderator, s.admin),
 		get("/admin/people", moderator, s.people),
@@ -83,6 +89,7 @@ func (s *Server) routes() []route {
 		post("/admin/people/{id}/delete", admin, s.deletePerson).on("/admin/people/{id}/delete").fresh(),
 		get("/admin/settings", admin, s.siteSettings),
 		post("/admin/settings", admin, s.updateSite, siteFields...).on("/admin/settings").fresh(),
+		post("/admin/end-sessions", admin, s.endAllSessions).on("/admin/settings").fresh(),
 		get("/admin/audit", admin, s.auditLog),
 	}
 }

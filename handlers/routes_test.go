@@ -123,6 +123,11 @@ var rules = map[string]rule{
 	"POST /settings/sessions/{id}/revoke":   {ok: "303 /login", others: "404"},
 	"POST /settings/sessions/revoke-others": {ok: "303 /settings/sessions"},
 
+	"GET /settings/export":      {ok: "200"},
+	"POST /settings/export":     {ok: "303 /settings/export"},
+	"GET /settings/export/{id}": {ok: "200", others: "404"},
+	"GET /settings/delete":      {ok: "200"},
+	"POST /settings/delete":     {fields: []string{"password", "x"}, ok: "422"},
 	// {id} is a member: what these do to others than members is in TestG2_RanksDecideWhoMayActOnWhom.
 	"GET /admin":                           {ok: "303 /admin/people"},
 	"GET /admin/people":                    {ok: "200"},
@@ -136,6 +141,7 @@ var rules = map[string]rule{
 	"POST /admin/people/{id}/delete":       {ok: "422"},
 	"GET /admin/settings":                  {ok: "200"},
 	"POST /admin/settings":                 {fields: []string{"inviting", "member"}, ok: "303 /admin/settings"},
+	"POST /admin/end-sessions":             {ok: "303 /admin/settings"},
 	"GET /admin/audit":                     {ok: "200"},
 }
 
@@ -212,6 +218,8 @@ func thingOf(srv *server, owner *client, pattern string) string {
 	case strings.HasPrefix(pattern, "/settings/sessions/{id}"):
 		id := owner.get("/settings/sessions").find("[data-session]").attr("data-session")
 		return strings.Replace(pattern, "{id}", id, 1)
+	case strings.HasPrefix(pattern, "/settings/export/{id}"):
+		return srv.export(owner.user, "zip")
 	}
 	if strings.HasPrefix(pattern, "/admin/people/{id}") {
 		return strings.Replace(pattern, "{id}", fmt.Sprint(owner.user.ID), 1)

@@ -27,6 +27,7 @@ type Config struct {
 	SessionLifetime  time.Duration       // after which it ends however busy it is
 	RememberLifetime time.Duration       // after which a remembered session ends
 	SudoLifetime     time.Duration       // after which a sensitive change asks for the password again
+	DeleteGrace      time.Duration       // between asking for the deletion of an account and the deletion
 	ResetLifetime    time.Duration       // after which a link for a new password works no more
 	Limits           Limits
 }

@@ -72,7 +72,7 @@ func newNode(t testing.TB, databaseURL string, options ...option) *server {
 	wide := models.Limit{N: 100_000, Per: time.Minute}
 	config := handlers.Config{
 		BaseURL: &url.URL{Scheme: "http", Host: "twite.test"}, Registration: models.RegistrationOpen, Public: true, Mail: true,
-		SessionIdle: 2 * time.Hour, SessionLifetime: 24 * time.Hour, RememberLifetime: 720 * time.Hour, SudoLifetime: 10 * time.Minute,
+		SessionIdle: 2 * time.Hour, SessionLifetime: 24 * time.Hour, RememberLifetime: 720 * time.Hour, DeleteGrace: 336 * time.Hour, SudoLifetime: 10 * time.Minute,
 		ResetLifetime: time.Hour,
 		Limits: handlers.Limits{
 			SignIn: wide, Register: wide, Check: wide, Post: wide, Mail: wide, Code: wide, SignInBrake: 10 * time.Second,

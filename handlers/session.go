@@ -84,16 +84,17 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.beginSession(r, login); err != nil {
+	if err := s.beginSession(w, r, login); err != nil {
 		return err
 	}
 	return s.redirect(w, r, ParseLocalPath(r.PostForm.Get("next")))
 }
 
 // authenticate is models.Authenticate behind the limits on failed sign-ins.
-func (s *Server) authenticate(r *http.Request, name, password string) (models.Login, error) {
-	id, err := s.db.AccountID(r.Context(), name)
-	if err != nil {
+func (s *Server) authenticate(r *http.Request, name, password string) (login models.Login, err error) {
+	var id int64
+	defer func() { s.logSecurity(r, "sign in", id, err) }()
+	if id, err = s.db.AccountID(r.Context(), name); err != nil {
 		return models.Login{}, err
 	}
 	address, account := clientKey(r), accountKey(id)
@@ -103,7 +104,7 @@ func (s *Server) authenticate(r *http.Request, name, password string) (models.Lo
 	if err := s.takeSignIn(r.Context(), address, account); err != nil {
 		return models.Login{}, err
 	}
-	login, err := s.db.Authenticate(r.Context(), name, password)
+	login, err = s.db.Authenticate(r.Context(), name, password)
 	if errors.Is(err, models.ErrWrongPassword) {
 		return login, cmp.Or(s.failSignIn(r.Context()), err)
 	}
@@ -116,9 +117,17 @@ func (s *Server) authenticate(r *http.Request, name, password string) (models.Lo
 
 func accountKey(id int64) string { return fmt.Sprint("id ", id) }
 
-// beginSession leaves nothing of the session before it: another token, and only values of its own.
-func (s *Server) beginSession(r *http.Request, login models.Login) error {
+// beginSession leaves nothing of the session before it: another token, and only values of its own. Who comes back before
+// their account was removed keeps it.
+func (s *Server) beginSession(w http.ResponseWriter, r *http.Request, login models.Login) error {
 	ctx := r.Context()
+	undone, err := s.db.UndoDeletion(ctx, login.UserID)
+	if err != nil {
+		return err
+	}
+	if undone {
+		s.setFlash(w, flashStays)
+	}
 	if err := s.sessions.Clear(ctx); err != nil {
 		return err
 	}
@@ -164,14 +173,21 @@ func (s *Server) logoutPage(w http.ResponseWriter, r *http.Request) error {
 
 // logout ends the session, if there is one.
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
-	if viewer(r) != nil {
-		if err := s.sessions.Destroy(r.Context()); err != nil {
-			return err
-		}
-		w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
-		s.setFlash(w, flashSignedOut)
+	if viewer(r) == nil {
+		return s.redirect(w, r, LocalPath{"/login"})
 	}
-	return s.redirect(w, r, LocalPath{"/login"})
+	return s.endVisit(w, r, flashSignedOut)
+}
+
+// endVisit ends the session, leaves nothing of it in the browser, and leads to the sign-in.
+func (s *Server) endVisit(w http.ResponseWriter, r *http.Request, f flash) error {
+	err := s.sessions.Destroy(r.Context())
+	s.logSecurity(r, "sign out", viewer(r).ID, err)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
+	return s.leave(w, r, f, LocalPath{"/login"})
 }
 
 // sessionSettings lists where the viewer is signed in.
@@ -197,7 +213,9 @@ func (s *Server) revokeSession(w http.ResponseWriter, r *http.Request) error {
 	if id == visit(r).SessionID {
 		return s.logout(w, r)
 	}
-	if err := s.store.Revoke(r.Context(), viewer(r).ID, id); err != nil {
+	err = s.store.Revoke(r.Context(), viewer(r).ID, id)
+	s.logSecurity(r, "end session", viewer(r).ID, err)
+	if err != nil {
 		return err
 	}
 	return s.finishSessions(w, r, flashSession)
@@ -205,7 +223,9 @@ func (s *Server) revokeSession(w http.ResponseWriter, r *http.Request) error {
 
 // revokeOtherSessions ends all of the viewer's sessions but this one.
 func (s *Server) revokeOtherSessions(w http.ResponseWriter, r *http.Request) error {
-	if err := s.store.RevokeOthers(r.Context(), viewer(r).ID, visit(r).SessionID); err != nil {
+	err := s.store.RevokeOthers(r.Context(), viewer(r).ID, visit(r).SessionID)
+	s.logSecurity(r, "end other sessions", viewer(r).ID, err)
+	if err != nil {
 		return err
 	}
 	return s.finishSessions(w, r, flashSessions)

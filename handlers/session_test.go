@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestLogin(t *testing.T) {
@@ -87,7 +88,8 @@ func TestGuestsAreLedToTheSignInAndBack(t *testing.T) {
 	}
 }
 
-func TestRememberMe(t *testing.T) {
+// TestE7_OnlyARememberedCookieOutlivesTheBrowser: without remember_me it has neither Max-Age nor Expires.
+func TestE7_OnlyARememberedCookieOutlivesTheBrowser(t *testing.T) {
 	srv := newServer(t)
 	srv.user("alice")
 	tests := []struct {
@@ -250,21 +252,60 @@ func TestE4_SessionsOfOthersAreOutOfReach(t *testing.T) {
 	}
 }
 
+// TestE4_OwnSessionsEndAtOnceButNotForAStaleSignIn: on every node, and by a form that waits for the password if need be.
+func TestE4_OwnSessionsEndAtOnceButNotForAStaleSignIn(t *testing.T) {
+	srv := newServer(t)
+	other := newNode(t, srv.url)
+	alice, phone, laptop := srv.login("alice", "remember_me", "on"), other.visitor(), other.visitor()
+	revoke := func(c *client) string {
+		c.signIn("alice", "remember_me", "on")
+		return "/settings/sessions/" + c.get("/settings/sessions").currentSession(t) + "/revoke"
+	}
+	endPhone, endLaptop := revoke(phone), revoke(laptop)
+	alice.post(endPhone, nil).wants(t, 303)
+	if phone.signedIn() || !laptop.signedIn() {
+		t.Error("on the other node, not the one session ended")
+	}
+	srv.clock.advance(24 * time.Hour)
+	for _, path := range []string{endLaptop, "/settings/sessions/revoke-others"} {
+		for name, way := range bothWays {
+			if to := alice.post(path, nil, way...).location(); !strings.HasPrefix(to, "/confirm") || !laptop.signedIn() {
+				t.Errorf("%s, %s: a stale sign-in ends sessions, or leads to %q", path, name, to)
+			}
+		}
+	}
+	alice.post(endLaptop, nil).wants(t, 303)
+	alice.post("/confirm", form("password", "wrong")).wants(t, 422)
+	if !laptop.signedIn() {
+		t.Error("a wrong password ended the session")
+	}
+	alice.post("/confirm", form("password", "alice-secret")).wants(t, 303)
+	if laptop.signedIn() || !alice.signedIn() {
+		t.Error("the form that waited was not carried out")
+	}
+}
+
 // TestB1_FailedSignInsLookTheSame: nobody learns from an answer whether an account exists.
 func TestB1_FailedSignInsLookTheSame(t *testing.T) {
 	srv := newServer(t)
-	srv.user("alice")
-	srv.user("carol")
+	for _, name := range []string{"alice", "carol", "diana", "erika"} {
+		srv.user(name)
+	}
 	if err := srv.db.Suspend(t.Context(), "carol"); err != nil {
 		t.Fatal(err)
 	}
-	attempts := [][]string{{"alice", "wrong"}, {"bobby", "wrong"}, {"carol", "wrong"}, {"carol", "carol-secret"}}
+	srv.exec("UPDATE users SET email_confirmed_at = NULL WHERE username = 'diana'")
+	srv.exec("UPDATE users SET password_hash = '' WHERE username = 'erika'") // has none: whatever is given is wrong
+	attempts := [][]string{{"alice", "wrong"}, {"bobby", "wrong"}, {"carol", "wrong"}, {"carol", "carol-secret"}, {"diana", "wrong"}, {"erika", "wrong"}, {"erika", ""}}
 	for _, way := range [][]with{nil, {htmx()}} {
 		var first string
 		for _, attempt := range attempts {
 			c := srv.visitor()
 			answer := c.post("/login", form("username", attempt[0], "password", attempt[1]), way...).wants(t, 422)
 			answer.header.Del("X-Request-Id")
+			if answer.value(t, "username") != attempt[0] || answer.value(t, "password") != "" || strings.Contains(answer.body, "-secret") {
+				t.Errorf("the form for %s keeps more or less than the username:\n%s", attempt[0], answer)
+			}
 			if c.signedIn() {
 				t.Errorf("%s is signed in", attempt[0])
 			}
@@ -308,12 +349,22 @@ func TestE2_ACopiedCookieEndsWithTheSession(t *testing.T) {
 	if !thief.signedIn() {
 		t.Fatal("the other node does not know the session")
 	}
-	alice.post("/logout", nil).wants(t, 303)
+	answer := alice.post("/logout", nil).wants(t, 303)
+	wantHeader(t, "signing out", answer, "Clear-Site-Data", `"cache", "storage"`)
+	if cookie := sessionCookie(t, answer); cookie.MaxAge >= 0 || cookie.Value != "" {
+		t.Errorf("the cookie is not removed: %v", cookie)
+	}
 	for _, node := range []*server{srv, other} {
 		c := node.visitor()
 		c.setCookie("session", copied)
 		c.get("/settings/account").wants(t, 303).leadsTo(t, "/login?next=%2Fsettings%2Faccount")
+		if c.get("/settings/account", htmx()).wants(t, 204); c.post("/settings/sessions/revoke-others", nil).location() != "/login" {
+			t.Error("a form of the dead session is taken")
+		}
 	}
+	phone := srv.visitor()
+	phone.signIn("alice")
+	wantHeader(t, "signing out through htmx", phone.post("/logout", nil, htmx()).wants(t, 204), "Clear-Site-Data", `"cache", "storage"`)
 }
 
 func TestSuspensionEndsSessionsAtTheNextRequest(t *testing.T) {

@@ -91,6 +91,7 @@ func (s *Server) updateAccount(w http.ResponseWriter, r *http.Request) error {
 	err := s.withPassword(r, "current_password", func() error {
 		return s.db.UpdateAccount(r.Context(), viewer(r).ID, r.PostForm.Get("username"), r.PostForm.Get("email"), r.PostForm.Get("current_password"))
 	})
+	s.logSecurity(r, "change account", viewer(r).ID, err)
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showAccountForm(w, r, status, f)
 	}
@@ -120,6 +121,7 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request) error {
 			r.PostForm.Get("current_password"), r.PostForm.Get("password"), r.PostForm.Get("password2"))
 		return err
 	})
+	s.logSecurity(r, "change password", userID, err)
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showPasswordForm(w, r, status, f)
 	}

@@ -47,6 +47,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
 	next := ParseLocalPath(r.PostForm.Get("next"))
 	f := views.Form{Values: typed(r, registerFields...), Hidden: []views.NameValue{{Name: "next", Value: next.String()}}}
 	err := s.registerUser(r)
+	s.logSecurity(r, "register", 0, err)
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showRegister(w, r, status, f)
 	}

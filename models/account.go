@@ -44,8 +44,13 @@ func (db *DB) Register(ctx context.Context, n NewUser) (*User, error) {
 		Username: n.Username, UsernameKey: key(n.Username), Email: n.Email, EmailKey: key(n.Email),
 		Role: n.Role, CreatedAt: db.now(),
 	}
-	_, err = db.write.NewInsert().Model(user).Value("password_hash", "?", hash).Exec(ctx)
-	return user, takenErrors(err)
+	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if _, err := tx.NewInsert().Model(user).Value("password_hash", "?", hash).Exec(ctx); err != nil {
+			return takenErrors(err)
+		}
+		return checkRetired(ctx, tx, n.Username)
+	})
+	return user, err
 }
 
 // CheckNewUser returns what is wrong with the fields of a registration, names already taken included.
@@ -79,18 +84,31 @@ func (db *DB) taken(ctx context.Context, username, email string, self int64) (ow
 	if self == 0 && !okUsername && !okEmail {
 		return own, nil, nil
 	}
-	var users []credentials
-	query := db.read.NewSelect().Model(&users).Where("id = ?", self)
+	var users []struct {
+		credentials `bun:",extend"`
+		Retired     bool `bun:",scanonly"`
+	}
+	// There is a row even where nobody has either, since the name may be retired.
+	query := db.read.NewSelect().Model(&users).ModelTableExpr("(SELECT 1) AS one").
+		ColumnExpr("?TableColumns, retired.username_key IS NOT NULL AS retired").
+		Join("LEFT JOIN users AS u").JoinOn("u.id = ?", self)
+	name := ""
 	if okUsername {
-		query = query.WhereOr("username_key = ?", key(username))
+		name = key(username)
+		query = query.JoinOnOr("u.username_key = ?", name)
 	}
 	if okEmail {
-		query = query.WhereOr("email_key = ?", key(email))
+		query = query.JoinOnOr("u.email_key = ?", key(email))
 	}
+	query = query.Join("LEFT JOIN retired_names AS retired ON retired.username_key = ?", name)
 	if err := query.Scan(ctx); err != nil {
 		return own, nil, err
 	}
-	for _, u := range users {
+	if users[0].Retired {
+		errs.add("username", UsernameTaken)
+	}
+	for _, user := range users {
+		u := user.credentials
 		if u.ID == self {
 			own = u
 			continue
@@ -218,9 +236,15 @@ func (db *DB) UpdateAccount(ctx context.Context, userID int64, username, email, 
 	if err := errs.err(); err != nil {
 		return err
 	}
-	return takenErrors(oneRow(db.write.NewUpdate().Model((*User)(nil)).
-		Set("username = ?, username_key = ?, email = ?, email_key = ?", username, key(username), email, key(email)).
-		Where("id = ?", userID).Exec(ctx)))
+	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		err := oneRow(tx.NewUpdate().Model((*User)(nil)).
+			Set("username = ?, username_key = ?, email = ?, email_key = ?", username, key(username), email, key(email)).
+			Where("id = ?", userID).Exec(ctx))
+		if err != nil || key(username) == own.UsernameKey {
+			return takenErrors(err)
+		}
+		return checkRetired(ctx, tx, username)
+	})
 }
 
 const currentPasswordWrong = "Enter the password that you sign in with now."

@@ -5,10 +5,12 @@
 package models
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -104,17 +106,11 @@ func (db *DB) openSQLite(path string) error {
 }
 
 func (db *DB) openPostgres(rawURL string) error {
-	u, err := url.Parse(rawURL)
+	dsn, err := postgresDSN(rawURL)
 	if err != nil {
-		return errors.New("the database URL cannot be read: check it for stray characters (a password must be percent-encoded)")
+		return err
 	}
-	// Bun writes arguments into the text of a query, so that preparing each text would only fill the server's memory.
-	query := u.Query()
-	if !query.Has("default_query_exec_mode") {
-		query.Set("default_query_exec_mode", "exec")
-	}
-	u.RawQuery = query.Encode()
-	pool, err := sql.Open("pgx", u.String())
+	pool, err := sql.Open("pgx", dsn)
 	if err != nil {
 		return err
 	}
@@ -124,6 +120,32 @@ func (db *DB) openPostgres(rawURL string) error {
 	db.read = db.write
 	db.limiter = sharedLimiter{db}
 	return nil
+}
+
+// postgresDSN is the URL as the driver gets it, with what Twite wants where it says nothing else.
+func postgresDSN(rawURL string) (string, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "", errors.New("the database URL cannot be read: check it for stray characters (a password must be percent-encoded)")
+	}
+	query := u.Query()
+	// Bun writes arguments into the text of a query, so that preparing each text would only fill the server's memory.
+	if !query.Has("default_query_exec_mode") {
+		query.Set("default_query_exec_mode", "exec")
+	}
+	// The driver alone would go on in the clear with whoever says that there is no TLS.
+	host := cmp.Or(query.Get("host"), u.Hostname(), os.Getenv("PGHOST"))
+	if !query.Has("sslmode") && os.Getenv("PGSSLMODE") == "" && !onThisMachine(host) {
+		query.Set("sslmode", "verify-full")
+	}
+	u.RawQuery = query.Encode()
+	return u.String(), nil
+}
+
+// onThisMachine reports whether a host is this one, or the folder of a socket.
+func onThisMachine(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || host == "localhost" || strings.HasPrefix(host, "/") || ip != nil && ip.IsLoopback()
 }
 
 // Postgres reports whether the database is PostgreSQL; otherwise it is SQLite.

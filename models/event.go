@@ -48,7 +48,7 @@ type SecurityEvent struct {
 	ID        int64 `bun:",pk,autoincrement"`
 	UserID    int64
 	Kind      EventKind
-	Detail    string // what it was about, such as the name of a passkey; may be empty
+	Detail    string // what it was about, such as the name of a passkey or a date; may be empty
 	IP        string `bun:"ip"`
 	UserAgent string
 	CreatedAt time.Time

@@ -6,6 +6,15 @@ import "github.com/uptrace/bun"
 func Writer(db *DB) *bun.DB { return db.write }
 func Reader(db *DB) *bun.DB { return db.read }
 
+// DeleteUser is how an account goes, in a transaction that a test can hold open.
+var DeleteUser = (*DB).deleteUser
+
+// ExportChunk is how many posts an export reads at once.
+const ExportChunk = exportChunk
+
+// PostgresDSN is the URL of a database as the driver gets it.
+var PostgresDSN = postgresDSN
+
 // The rules for jobs.
 const (
 	JobAttempts = jobAttempts

@@ -15,6 +15,7 @@ type JobKind string
 const (
 	MailReset  JobKind = "mail.reset"  // a link for a new password, to the address To
 	MailNotice JobKind = "mail.notice" // word of the security event EventID, to its owner
+	MakeExport JobKind = "export"      // the export that the user UserID waits for
 )
 
 // A Payload is what a job is about, as far as its kind needs it. It never holds a secret.
@@ -94,6 +95,10 @@ func (db *DB) PostponeJob(ctx context.Context, job *Job, cause error) (failed bo
 	} else {
 		update = update.Set("run_at = ?", now.Add(jobBackoff<<(job.Attempts-1)))
 	}
-	_, err = update.Exec(ctx)
-	return failed, err
+	return failed, db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if _, err := update.Conn(tx).Exec(ctx); err != nil || !failed || job.Kind != MakeExport {
+			return err
+		}
+		return db.failExport(ctx, tx, job.Payload.UserID)
+	})
 }

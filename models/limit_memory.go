@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// limiterKeys is how many keys a memoryLimiter remembers at the most: some 30 MB.
+// limiterKeys is how many keys a memoryLimiter remembers at the most: some 12 MB with a try each.
 const limiterKeys = 100_000
 
 // A memoryLimiter counts in the memory of this process.

@@ -55,7 +55,7 @@ func ValidateBody(body string) string {
 }
 
 // Publish adds a post, or returns FieldErrors for the field body. If the user has already published with the same draft
-// key, it returns that post and adds nothing; ErrNotFound if that post is deleted in the same moment.
+// key, it returns that post and adds nothing; ErrNotFound if that post, or the account, is deleted in the same moment.
 func (db *DB) Publish(ctx context.Context, userID int64, body, draftKey string) (*Post, error) {
 	post := &Post{Body: NormalizeBody(body), Timestamp: db.now(), UserID: userID, DraftKey: draftKey}
 	var errs FieldErrors
@@ -68,6 +68,9 @@ func (db *DB) Publish(ctx context.Context, userID int64, body, draftKey string) 
 	}
 	err := db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		err := tx.NewInsert().Model(post).On("CONFLICT (user_id, draft_key) DO NOTHING").Returning("id").Scan(ctx)
+		if refersToNothing(err) { // the account is just being removed
+			return ErrNotFound
+		}
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
@@ -77,10 +80,13 @@ func (db *DB) Publish(ctx context.Context, userID int64, body, draftKey string) 
 	return post, err
 }
 
+// authorStays hides the posts of those who have asked for the deletion of their account.
+const authorStays = "author.delete_at IS NULL"
+
 // FindPost returns a post with its author; ErrNotFound without one.
 func (db *DB) FindPost(ctx context.Context, id int64) (*Post, error) {
 	post := new(Post)
-	err := db.read.NewSelect().Model(post).Relation("Author").Where("post.id = ?", id).Scan(ctx)
+	err := db.read.NewSelect().Model(post).Relation("Author").Where("post.id = ?", id).Where(authorStays).Scan(ctx)
 	return post, notFound(err)
 }
 
@@ -128,7 +134,7 @@ func (db *DB) UserTimeline(ctx context.Context, username string, before int64) (
 
 // scanPage reads one post more than a page holds, which tells whether there are more.
 func scanPage(ctx context.Context, query *bun.SelectQuery, before int64) (posts []Post, more bool, err error) {
-	query = query.Model(&posts).Relation("Author").OrderExpr("post.id DESC").Limit(PageSize + 1)
+	query = query.Model(&posts).Relation("Author").Where(authorStays).OrderExpr("post.id DESC").Limit(PageSize + 1)
 	if before > 0 {
 		query = query.Where("post.id < ?", before)
 	}

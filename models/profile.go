@@ -43,7 +43,8 @@ func (db *DB) FindProfile(ctx context.Context, username string) (*Profile, error
 		return nil, ErrNotFound
 	}
 	profile := new(Profile)
-	err := db.read.NewSelect().Model(profile).Relation("Actor").Where("profile.username_key = ?", key(username)).Scan(ctx)
+	err := db.read.NewSelect().Model(profile).Relation("Actor").Where("profile.username_key = ?", key(username)).
+		Where("profile.delete_at IS NULL").Scan(ctx)
 	return profile, notFound(err)
 }
 

@@ -20,7 +20,12 @@ const (
 	sessionRemember = "__rememberMe" // set by scs
 )
 
-const userAgentMax = 256 // bytes kept of what a browser says of itself
+const (
+	// SessionsMax is how many sessions a user can have at once: one more ends the one that was not used for the longest time.
+	SessionsMax = 50
+
+	userAgentMax = 256 // bytes kept of what a browser says of itself
+)
 
 // A Session is one signed-in browser, as its user sees it.
 type Session struct {
@@ -145,7 +150,7 @@ func (s *SessionStore) live(query *bun.SelectQuery, now time.Time) *bun.SelectQu
 		Where("s.user_id IS NULL OR u.id IS NOT NULL")
 }
 
-// CommitCtx saves a session. Saving one that was ended meanwhile does nothing.
+// CommitCtx saves a session. Saving one that was ended meanwhile, or whose account was removed, does nothing.
 func (s *SessionStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
 	_, values, err := SessionCodec{}.Decode(data)
 	if err != nil {
@@ -173,6 +178,25 @@ func (s *SessionStore) CommitCtx(ctx context.Context, token string, data []byte,
 		Set("user_id = EXCLUDED.user_id, epoch = EXCLUDED.epoch, data = EXCLUDED.data, remember = EXCLUDED.remember").
 		Set("last_seen = EXCLUDED.last_seen, expiry = EXCLUDED.expiry").
 		Where("s.revoked_at IS NULL").Returning("NULL").Exec(ctx)
+	if refersToNothing(err) {
+		return nil
+	}
+	if err != nil || row.UserID == nil {
+		return err
+	}
+	return s.endSurplus(ctx, *row.UserID)
+}
+
+// endSurplus ends those of a user's sessions that are too many. It comes after the new one is stored, so that of many
+// who sign in at once the last one sees all others.
+func (s *SessionStore) endSurplus(ctx context.Context, userID int64) error {
+	alive := func(q bun.QueryBuilder) bun.QueryBuilder {
+		return q.Where("user_id = ? AND revoked_at IS NULL", userID)
+	}
+	stay := s.db.write.NewSelect().Model((*Session)(nil)).Column("id").ApplyQueryBuilder(alive).
+		OrderExpr("last_seen DESC, id DESC").Limit(SessionsMax)
+	_, err := s.db.write.NewUpdate().Model((*Session)(nil)).Set("revoked_at = ?", s.db.now()).
+		ApplyQueryBuilder(alive).Where("id NOT IN (?)", stay).Exec(ctx)
 	return err
 }
 

@@ -239,3 +239,42 @@ func TestPurgeKeepsTombstonesUntilTheirExpiry(t *testing.T) {
 		t.Error("a live session was purged")
 	}
 }
+
+func TestOneSessionTooManyEndsTheOldest(t *testing.T) {
+	servers, ctx := nodes(t, 2), t.Context()
+	clock, store := stopClock(servers...), servers[0].SessionStore(idle)
+	alice := modelstest.User(t, servers[0], "alice")
+	modelstest.User(t, servers[0], "bob")
+	signIn(t, servers[0], store, "bob", "bobs")
+	token := func(i int) string { return fmt.Sprint("alices", i) }
+	for i := range models.SessionsMax {
+		signIn(t, servers[0], store, "alice", token(i))
+		clock.pass(time.Second)
+	}
+	clock.pass(time.Minute)
+	if err := store.Touch(ctx, find(t, store, token(0))); err != nil { // the first to come, but in use
+		t.Fatal(err)
+	}
+	clock.pass(time.Second)
+	signIn(t, servers[0], store, "alice", "one more")
+	for name, lives := range map[string]bool{token(0): true, token(1): false, token(2): true, "one more": true, "bobs": true} {
+		if got := find(t, store, name) != nil; got != lives {
+			t.Errorf("%s lives: %t, want %t", name, got, lives)
+		}
+	}
+
+	login := must[models.Login](t)(servers[0].Authenticate(ctx, "alice", "alice-secret"))
+	data := must[[]byte](t)(models.SessionCodec{}.Encode(clock.now.Add(lifetime), sessionValues(login)))
+	errs := inParallel(60, func(i int) error {
+		return servers[i%2].SessionStore(idle).CommitCtx(ctx, fmt.Sprint("at once ", i), data, clock.now.Add(lifetime))
+	})
+	if err := errors.Join(errs...); err != nil {
+		t.Error(err)
+	}
+	if list := must[[]models.Session](t)(store.UserSessions(ctx, alice.ID, 0)); len(list) != models.SessionsMax {
+		t.Errorf("%d sessions, want %d", len(list), models.SessionsMax)
+	}
+	if find(t, store, "bobs") == nil {
+		t.Error("the session of somebody else ended")
+	}
+}

@@ -18,6 +18,7 @@ const (
 	AuditResetLink   = "reset_link" // was shown to who asked for it
 	AuditResetMail   = "reset_mail"
 	AuditEndSessions = "end_sessions"
+	AuditEndAll      = "end_all_sessions" // of everybody below
 	AuditDelete      = "delete"
 	AuditSettings    = "settings" // of the site
 )
@@ -212,6 +213,29 @@ func (s Staff) EndSessions(ctx context.Context, userID int64) error {
 			return "", err
 		}
 		return "", s.db.note(WithVisit(ctx, new(Visit)), tx, target.ID, SessionsEnded, "by the people who run this site")
+	})
+}
+
+// EndAllSessions signs everybody out on whom the actor may act, as after a break-in. It returns ErrRank for who is no admin.
+func (db *DB) EndAllSessions(ctx context.Context, by AuditActor) error {
+	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		var all parties // of everybody, in the order in which other deeds lock a few of them
+		if err := db.inTurn(tx.NewSelect().Model(&all).Order("u.id")).Scan(ctx); err != nil {
+			return err
+		}
+		actor := all.find(by.ID)
+		if by == CommandLine {
+			actor.Role = Owner
+		} else if actor.ID == 0 || !actor.active() || !actor.Role.AtLeast(Admin) {
+			return ErrRank
+		}
+		below := slices.DeleteFunc(slices.Clone(Roles), func(r Role) bool { return !actor.Role.Outranks(r) })
+		_, err := tx.NewUpdate().Model((*User)(nil)).Set("session_epoch = session_epoch + 1").
+			Where("id <> ? AND role IN (?)", actor.ID, bun.List(below)).Exec(ctx)
+		if err != nil {
+			return err
+		}
+		return db.audit(ctx, tx, by, AuditEndAll, 0, "", "")
 	})
 }
 

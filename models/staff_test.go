@@ -324,6 +324,34 @@ func TestK5_DeedsCountOnOtherNodesAtOnce(t *testing.T) {
 	}
 }
 
+// TestASVS_7_4_5_StaffSignEverybodyBelowOut, and nobody else.
+func TestASVS_7_4_5_StaffSignEverybodyBelowOut(t *testing.T) {
+	db, ctx := modelstest.New(t), t.Context()
+	users := make(map[models.Role]*models.User)
+	for _, role := range models.Roles {
+		users[role] = userIn(t, db, "user-"+string(role), role)
+		userIn(t, db, "other-"+string(role), role)
+	}
+	const signedOut = "SELECT count(*) FROM users WHERE session_epoch > 0"
+	for _, role := range []models.Role{models.Member, models.Moderator} {
+		wantError(t, db.EndAllSessions(ctx, actorOf(users[role])), models.ErrRank)
+	}
+	wantError(t, db.EndAllSessions(ctx, models.AuditActor{}), models.ErrRank)
+	for _, by := range []struct {
+		actor models.AuditActor
+		ends  int
+	}{{actorOf(users[models.Admin]), 4}, {actorOf(users[models.Owner]), 7}, {models.CommandLine, 8}} {
+		exec(t, db, "UPDATE users SET session_epoch = 0")
+		wantError(t, db.EndAllSessions(ctx, by.actor), nil)
+		if n := count(t, db, signedOut); n != by.ends || count(t, db, signedOut+" AND id = ?", by.actor.ID) != 0 {
+			t.Errorf("%s signs %d out, want %d others", by.actor.Name, n, by.ends)
+		}
+	}
+	if n := count(t, db, "SELECT count(*) FROM audit WHERE action = ?", models.AuditEndAll); n != 3 {
+		t.Errorf("%d entries in the audit log, want 3", n)
+	}
+}
+
 func TestResetLinksOfStaff(t *testing.T) {
 	db, ctx := modelstest.New(t), t.Context()
 	admin, bob := userIn(t, db, "admin-1", models.Admin), userIn(t, db, "bob", models.Member)

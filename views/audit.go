@@ -27,6 +27,8 @@ func AuditText(e models.AuditEntry) string {
 		return who + " had a link for a new password mailed to " + whom + "."
 	case models.AuditEndSessions:
 		return who + " signed " + whom + " out everywhere."
+	case models.AuditEndAll:
+		return who + " signed everybody below out."
 	case models.AuditDelete:
 		return who + " deleted " + whom + "."
 	case models.AuditSettings:

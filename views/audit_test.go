@@ -15,6 +15,7 @@ func TestAuditText(t *testing.T) {
 		"@ada made a link for a new password of @bob.":       {ActorID: 1, Actor: "ada", Action: models.AuditResetLink, Target: "bob"},
 		"@ada had a link for a new password mailed to @bob.": {ActorID: 1, Actor: "ada", Action: models.AuditResetMail, Target: "bob"},
 		"@ada signed @bob out everywhere.":                   {ActorID: 1, Actor: "ada", Action: models.AuditEndSessions, Target: "bob"},
+		"The command line signed everybody below out.":       {Action: models.AuditEndAll},
 		"@ada deleted @bob.":                                 {ActorID: 1, Actor: "ada", Action: models.AuditDelete, Target: "bob"},
 		`@ada changed the settings: about: "" to "x".`:       {ActorID: 1, Actor: "ada", Action: models.AuditSettings, Detail: `about: "" to "x"`},
 		"@ada: paint portrait of @bob (in oil).":             {ActorID: 1, Actor: "ada", Action: "paint_portrait", Target: "bob", Detail: "in oil"},

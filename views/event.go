@@ -42,7 +42,7 @@ func eventText(e models.SecurityEvent) string {
 	case models.ExportMade:
 		return "A copy of everything about you is ready to be downloaded."
 	case models.DeletionAsked:
-		return "Your account will be deleted. Signing in before then keeps it."
+		return fmt.Sprintf("Your account will be deleted on %s. If you change your mind, sign in before then: that keeps it.", e.Detail)
 	case models.DeletionUndone:
 		return "Your account stays: it will not be deleted."
 	}

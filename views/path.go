@@ -29,5 +29,9 @@ func sessionPath(session models.Session, action string) string {
 	return "/settings/sessions/" + strconv.FormatInt(session.ID, 10) + "/" + action
 }
 
+func exportPath(export models.Export) string {
+	return "/settings/export/" + strconv.FormatInt(export.ID, 10)
+}
+
 // owns says whether the one who looks wrote the post.
 func (p Page) owns(post models.Post) bool { return p.Viewer != nil && p.Viewer.ID == post.UserID }

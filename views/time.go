@@ -3,6 +3,8 @@ package views
 import (
 	"strconv"
 	"time"
+
+	"twite/models"
 )
 
 // machineTime is t for programs: RFC 3339 in UTC.
@@ -10,6 +12,14 @@ func machineTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // fullTime is t for readers who want to know exactly.
 func fullTime(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }
+
+// exportTime is fullTime for an export; "" where there is no time.
+func exportTime(s models.Stamp) string {
+	if s.IsZero() {
+		return ""
+	}
+	return fullTime(s.Time)
+}
 
 // longDate is the day of t.
 func longDate(t time.Time) string { return t.UTC().Format("2 January 2006") }

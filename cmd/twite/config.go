@@ -25,6 +25,7 @@ type Config struct {
 	LogJSON     bool
 	SMTP        SMTP
 	Events      time.Duration // for which security events are kept
+	Exports     time.Duration // for which the exports of members are kept
 	Site        handlers.Config
 }
 
@@ -58,6 +59,8 @@ func serveSettings() []setting {
 		{"remember-lifetime", "TWITE_REMEMBER_LIFETIME", "720h", "how long a remembered session lasts", durationSetting(func(c *Config) *time.Duration { return &c.Site.RememberLifetime })},
 		{"sudo-lifetime", "TWITE_SUDO_LIFETIME", "10m", "how long after the password was given a sensitive change does not ask for it again", durationSetting(func(c *Config) *time.Duration { return &c.Site.SudoLifetime })},
 		{"event-lifetime", "TWITE_EVENT_LIFETIME", "720h", "how long the security events of members are kept", durationSetting(func(c *Config) *time.Duration { return &c.Events })},
+		{"delete-grace", "TWITE_DELETE_GRACE", "336h", "how long after asking for the deletion of an account signing in keeps it", durationSetting(func(c *Config) *time.Duration { return &c.Site.DeleteGrace })},
+		{"export-lifetime", "TWITE_EXPORT_LIFETIME", "168h", "how long a member can fetch an export", durationSetting(func(c *Config) *time.Duration { return &c.Exports })},
 		{"limit-signin", "TWITE_LIMIT_SIGNIN", "10/5m", "failed sign-ins by address, and by account", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.SignIn })},
 		{"limit-signin-all", "TWITE_LIMIT_SIGNIN_ALL", "3000/5m", "failed sign-ins in all, after which an address has a single try", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.SignInAll })},
 		{"signin-brake", "TWITE_SIGNIN_BRAKE", "10s", "how often an account whose tries are used up can still be tried", durationSetting(func(c *Config) *time.Duration { return &c.Site.Limits.SignInBrake })},

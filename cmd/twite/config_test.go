@@ -49,6 +49,8 @@ var samples = map[string]struct {
 	"limit-register-all": {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
 	"sudo-lifetime":      {"1m", "2h", []string{"0", "soon"}},
 	"event-lifetime":     {"1h", "2160h", []string{"0", "soon"}},
+	"delete-grace":       {"1h", "720h", []string{"0", "-1h", "soon"}},
+	"export-lifetime":    {"1h", "24h", []string{"0", "-1h", "soon"}},
 	"limit-check":        {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
 	"limit-check-all":    {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
 	"limit-post":         {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},

@@ -48,6 +48,8 @@ var stories = map[string]func(*world){
 	"lost session, post": tellLostSessionPost,
 	"lost session, edit": tellLostSessionEdit,
 	"double submit":      tellDoubleSubmit,
+	"leaving":            tellLeaving,
+	"export":             tellExport,
 	"admin, people":      tellAdminPeople,
 	"admin, delete":      tellAdminDelete,
 	"site settings":      tellSiteSettings,

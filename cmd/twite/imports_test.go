@@ -60,11 +60,13 @@ func covers(allowed, path string) bool {
 // guardedImports are packages that the binary may hold only because the listed
 // packages import them.
 var guardedImports = map[string][]string{
-	"html/template": {"github.com/a-h/templ", "github.com/wneessen/go-mail"},
-	"os/exec":       {"github.com/wneessen/go-mail", "modernc.org/libc"},
-	"plugin":        nil,
-	"testing":       nil,
-	"text/template": {"html/template", "github.com/uptrace/bun/migrate", "github.com/wneessen/go-mail", "twite/models"},
+	"expvar":         {"github.com/go-chi/chi/v5/middleware"},
+	"html/template":  {"github.com/a-h/templ", "github.com/wneessen/go-mail"},
+	"net/http/pprof": {"github.com/go-chi/chi/v5/middleware"},
+	"os/exec":        {"github.com/wneessen/go-mail", "modernc.org/libc"},
+	"plugin":         nil,
+	"testing":        nil,
+	"text/template":  {"html/template", "github.com/uptrace/bun/migrate", "github.com/wneessen/go-mail", "twite/models"},
 }
 
 func TestTheBinaryHoldsNoGuardedPackage(t *testing.T) {
@@ -85,6 +87,10 @@ var avoidedImports = []struct {
 }{
 	{"C", false, "use what compiles without C"},
 	{"unsafe", false, "use what the compiler can check"},
+	{"crypto/des", false, "use AES-GCM, which is not broken"},
+	{"crypto/md5", false, "use SHA-256, which is not broken"},
+	{"crypto/rc4", false, "use AES-GCM, which is not broken"},
+	{"crypto/sha1", false, "use SHA-256, which is not broken"},
 	{"math/rand", true, "use crypto/rand, which cannot be guessed"},
 	{"math/rand/v2", true, "use crypto/rand, which cannot be guessed"},
 }
@@ -105,6 +111,8 @@ var goRules = []struct{ pattern, allowed, instead string }{
 	{`\.(Post)?FormValue\(`, "", "call r.ParseForm and read r.PostForm: FormValue takes the query too, and both hide a malformed form"},
 	{`\bhttp\.Redirect(Handler)?\(`, "handlers/respond.go", "redirect through handlers/respond.go, which knows only local paths and htmx"},
 	{`(?i)["` + "`" + `]HX-`, "handlers/respond.go", "let handlers/respond.go read and write the headers of htmx"},
+	{`\bregexp\.(Must)?Compile(POSIX)?\([^"` + "`" + `]`, "", "write the pattern as a constant: a text of somebody must not become one"},
+	{`\bInsecureSkipVerify\b`, "", "name who may vouch for the server in RootCAs"},
 	{`\btempl\.Raw\(`, "", "write a component: templ escapes what it prints"},
 	{`(?i)Sprintf\(\s*["` + "`" + `][^"` + "`" + `]*\b(SELECT|INSERT INTO|UPDATE|DELETE FROM)\b`, "", "pass the values as arguments of the query"},
 }

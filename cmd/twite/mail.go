@@ -86,11 +86,12 @@ func (s SMTP) domain() string {
 
 // A worker does the jobs that requests leave behind.
 type worker struct {
-	db     *models.DB
-	smtp   SMTP
-	site   string
-	resets time.Duration // the lifetime of a link for a new password
-	log    *slog.Logger
+	db      *models.DB
+	smtp    SMTP
+	site    string
+	resets  time.Duration // the lifetime of a link for a new password
+	exports time.Duration // the lifetime of an export
+	log     *slog.Logger
 }
 
 // run works until ctx ends. What it is doing then is done again after the next start.
@@ -131,13 +132,20 @@ func (w *worker) next(ctx context.Context) (worked bool) {
 	return true
 }
 
-// do makes a job's mail and sends it. An address that is nobody's is nothing to do. A panic is the job's error.
+// do makes an export, or a mail and sends it. An address that is nobody's is nothing to do, and so is any mail where
+// none is sent. A panic is the job's error.
 func (w *worker) do(ctx context.Context, job *models.Job) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = fmt.Errorf("panic: %v", value)
 		}
 	}()
+	if job.Kind == models.MakeExport {
+		return w.export(ctx, job.Payload.UserID)
+	}
+	if w.smtp.Host == "" {
+		return nil
+	}
 	to, letter, err := w.letter(ctx, job)
 	if errors.Is(err, models.ErrNotFound) {
 		return nil

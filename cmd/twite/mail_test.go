@@ -318,7 +318,7 @@ func TestTheJobOfADeadWorkerIsDoneByAnother(t *testing.T) {
 	server.one()
 }
 
-func TestNoMailForAnAddressThatIsNobodys(t *testing.T) {
+func TestF1_NoMailForAnAddressThatIsNobodys(t *testing.T) {
 	server := newMailServer(t)
 	url := modelstest.URL(t)
 	db := migrated(t, url)

@@ -57,10 +57,11 @@ func serve(ctx context.Context, env environment, args []string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	background.Go(func() { purge(ctx, site.Store(), db, config.Events, log) })
-	if config.Site.Mail {
-		w := &worker{db: db, smtp: config.SMTP, site: config.Site.BaseURL.String(), resets: config.Site.ResetLifetime, log: log}
-		background.Go(func() { w.run(ctx) })
-	} else {
+	w := &worker{
+		db: db, smtp: config.SMTP, site: config.Site.BaseURL.String(), resets: config.Site.ResetLifetime, exports: config.Exports, log: log,
+	}
+	background.Go(func() { w.run(ctx) })
+	if !config.Site.Mail {
 		log.Info("no mail is sent, since TWITE_SMTP_URL is not set: twite user reset-link NAME makes links for new passwords")
 	}
 	return serveUntilDone(ctx, listener, site, log)
@@ -105,6 +106,14 @@ func purge(ctx context.Context, store *models.SessionStore, db *models.DB, event
 		}
 		if err := db.PurgeTokens(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("old tokens not removed", "error", err)
+		}
+		if n, err := db.PurgeAccounts(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("accounts not removed whose time is up", "error", err)
+		} else if n > 0 {
+			log.Info("accounts removed, as their owners asked", "count", n)
+		}
+		if err := db.PurgeExports(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("old exports not removed", "error", err)
 		}
 		if err := db.PurgeTries(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("old tries not removed", "error", err)

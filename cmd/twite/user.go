@@ -77,6 +77,8 @@ func userList(ctx context.Context, env environment, args []string) error {
 			state := "active"
 			if u.SuspendedAt != nil {
 				state = "suspended"
+			} else if u.DeleteAt != nil {
+				state = "leaves " + u.DeleteAt.UTC().Format(time.DateOnly)
 			}
 			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", u.ID, u.Username, u.Email, u.Role, u.CreatedAt.UTC().Format(time.DateOnly), state)
 		}
@@ -142,6 +144,12 @@ func userRestore(ctx context.Context, env environment, args []string) error {
 func userEndSessions(ctx context.Context, env environment, args []string) error {
 	return withAccounts(ctx, env, "user end-sessions", args, 1, func(db *models.DB, words []string) error {
 		return report(env, db.EndSessions(ctx, words[0]), words[0], "is signed out everywhere")
+	})
+}
+
+func userEndAllSessions(ctx context.Context, env environment, args []string) error {
+	return withAccounts(ctx, env, "user end-all-sessions", args, 0, func(db *models.DB, _ []string) error {
+		return report(env, db.EndAllSessions(ctx, models.CommandLine), "Everybody", "is signed out everywhere")
 	})
 }
 

@@ -1,0 +1,84 @@
+package handlers_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+// A nthFault has one query fail: the nth from when it was set. Those that only begin or end a transaction do not count.
+type nthFault struct{ left atomic.Int64 }
+
+func (f *nthFault) BeforeQuery(ctx context.Context, event *bun.QueryEvent) context.Context {
+	switch event.Operation() {
+	case "BEGIN", "COMMIT", "ROLLBACK":
+		return ctx
+	}
+	if f.left.Add(-1) == 0 {
+		return timesOut(ctx)
+	}
+	return ctx
+}
+
+func (f *nthFault) AfterQuery(context.Context, *bun.QueryEvent) {}
+
+// TestASignInNeedsTheDatabase: whichever query of it fails, nobody gets in and nobody is told that the password was wrong.
+func TestASignInNeedsTheDatabase(t *testing.T) {
+	for name, way := range bothWays {
+		t.Run(name, func(t *testing.T) {
+			srv := newServer(t)
+			srv.user("alice")
+			fault := new(nthFault)
+			srv.db.WithHook(fault)
+			failed, given := 0, 0
+			for n := int64(1); ; n++ {
+				c := srv.visitor()
+				fault.left.Store(n)
+				answer := c.post("/login", form("username", "alice", "password", "alice-secret"), way...)
+				if fault.left.Swap(0) > 0 { // all queries passed: there are fewer than n
+					answer.leadsOn(t, "/")
+					break
+				}
+				if len(srv.log.entries(t, "WARN")) > given { // tries that stay counted only make a limit stricter
+					given++
+					answer.leadsOn(t, "/")
+					continue
+				}
+				failed++
+				answer.wants(t, http.StatusServiceUnavailable)
+				wantRetryAfter(t, answer, time.Minute)
+				if cookies := answer.header.Values("Set-Cookie"); len(cookies) != 0 || c.signedIn() {
+					t.Errorf("query %d failed, and the answer sets %q", n, cookies)
+				}
+				if answer.isPage() != (name == "plain") || answer.isPage() && !strings.Contains(answer.body, "</html>") {
+					t.Errorf("query %d failed, and the answer is no whole page or part: %s", n, answer.body)
+				}
+			}
+			if failed < 3 {
+				t.Errorf("%d queries failed, want those for the account, its password and the session at least", failed)
+			}
+		})
+	}
+}
+
+// TestWithoutADatabaseNothingIsLetThrough: not a form of another site, nor what needs an account.
+func TestWithoutADatabaseNothingIsLetThrough(t *testing.T) {
+	srv := newServer(t)
+	alice := srv.login("alice")
+	before := srv.content()
+	srv.probe.fail(timesOut)
+	alice.post("/posts", form("body", "x"), header("Sec-Fetch-Site", "cross-site")).wants(t, 403)
+	alice.post("/posts", form("body", "x")).wants(t, 503)
+	alice.get("/settings/account").wants(t, 503)
+	srv.visitor().post("/register", newAccount("bob")).wants(t, 503)
+	srv.visitor().post("/password/forgot", form("email", "alice@example.com")).wants(t, 503)
+	srv.probe.fail(nil)
+	if after := srv.content(); after != before {
+		t.Errorf("the database changed:\n%s\nwas\n%s", after, before)
+	}
+}
