@@ -40,6 +40,7 @@ func (s *Server) updateSite(w http.ResponseWriter, r *http.Request) error {
 		ConfirmEmail: r.PostForm.Get("confirm_email") != "",
 	}
 	err := s.db.UpdateSite(r.Context(), auditActor(r), site)
+	s.logSecurity(r, models.AuditSettings, 0, err)
 	if errors.As(err, &f.Errors) {
 		return s.showSiteForm(w, r, http.StatusUnprocessableEntity, f)
 	}
@@ -52,7 +53,9 @@ func (s *Server) updateSite(w http.ResponseWriter, r *http.Request) error {
 
 // endAllSessions signs everybody out on whom the viewer may act.
 func (s *Server) endAllSessions(w http.ResponseWriter, r *http.Request) error {
-	if err := s.db.EndAllSessions(r.Context(), auditActor(r)); err != nil {
+	err := s.db.EndAllSessions(r.Context(), auditActor(r))
+	s.logSecurity(r, models.AuditEndAll, 0, err)
+	if err != nil {
 		return err
 	}
 	return s.leave(w, r, flashEndedAll, LocalPath{"/admin/settings"})

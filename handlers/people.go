@@ -79,14 +79,22 @@ func (s *Server) personView(r *http.Request, id int64, v views.PersonView) (view
 	return v, err
 }
 
+// act does something to the account of that id, in the name of the viewer. action is what both logs call it.
+func (s *Server) act(r *http.Request, action string, id int64, do func(models.Staff) error) error {
+	err := do(s.db.As(auditActor(r)))
+	s.logSecurity(r, action, id, err)
+	return err
+}
+
 // deed is the handler of a button on a member's page: it does one thing to them, and shows the page anew.
-func (s *Server) deed(done flash, do func(staff models.Staff, ctx context.Context, userID int64) error) handler {
+func (s *Server) deed(action string, done flash, do func(staff models.Staff, ctx context.Context, userID int64) error) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		id, err := pathID(r)
 		if err != nil {
 			return err
 		}
-		if err := do(s.db.As(auditActor(r)), r.Context(), id); err != nil {
+		err = s.act(r, action, id, func(staff models.Staff) error { return do(staff, r.Context(), id) })
+		if err != nil {
 			return err
 		}
 		return s.finishDeed(w, r, id, done)
@@ -115,7 +123,9 @@ func (s *Server) setRole(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f := views.Form{Values: typed(r, "role", "username")}
-	err = s.db.As(auditActor(r)).SetRole(r.Context(), id, models.Role(r.PostForm.Get("role")), r.PostForm.Get("username"))
+	err = s.act(r, models.AuditRole, id, func(staff models.Staff) error {
+		return staff.SetRole(r.Context(), id, models.Role(r.PostForm.Get("role")), r.PostForm.Get("username"))
+	})
 	if errors.As(err, &f.Errors) {
 		return s.showPerson(w, r, http.StatusUnprocessableEntity, id, views.PersonView{Form: f})
 	}
@@ -148,14 +158,20 @@ func (s *Server) resetLink(w http.ResponseWriter, r *http.Request) error {
 // mailReset is models.Staff.MailReset behind the limit on mails to one address. What strangers ask for is counted apart:
 // they cannot keep staff from helping.
 func (s *Server) mailReset(r *http.Request, id int64) error {
-	if err := s.take(r.Context(), "mail reset by staff", accountKey(id), s.config.Limits.Mail); err != nil {
-		return err
-	}
-	return s.db.As(auditActor(r)).MailReset(r.Context(), id)
+	return s.act(r, models.AuditResetMail, id, func(staff models.Staff) error {
+		if err := s.take(r.Context(), "mail reset by staff", accountKey(id), s.config.Limits.Mail); err != nil {
+			return err
+		}
+		return staff.MailReset(r.Context(), id)
+	})
 }
 
 func (s *Server) handOverReset(w http.ResponseWriter, r *http.Request, id int64) error {
-	token, err := s.db.As(auditActor(r)).ResetLink(r.Context(), id, s.config.ResetLifetime)
+	var token string
+	err := s.act(r, models.AuditResetLink, id, func(staff models.Staff) (err error) {
+		token, err = staff.ResetLink(r.Context(), id, s.config.ResetLifetime)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -191,7 +207,9 @@ func (s *Server) deletePerson(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f := views.Form{Values: typed(r, "username")}
-	err = s.db.As(auditActor(r)).Delete(r.Context(), id, r.PostForm.Get("username"))
+	err = s.act(r, models.AuditDelete, id, func(staff models.Staff) error {
+		return staff.Delete(r.Context(), id, r.PostForm.Get("username"))
+	})
 	if errors.As(err, &f.Errors) {
 		return s.showDeletePerson(w, r, http.StatusUnprocessableEntity, id, f)
 	}

@@ -300,6 +300,36 @@ func TestASVS_7_5_3_AdminFormsNeedAFreshSignIn(t *testing.T) {
 	}
 }
 
+// TestWhatStaffDoIsLogged beside the audit log, refusals included, with who and to whom by number.
+func TestWhatStaffDoIsLogged(t *testing.T) {
+	srv := newServer(t)
+	boss, other, bob := srv.staff("boss", models.Admin), srv.staff("other", models.Admin), srv.login("bob")
+	for _, tt := range []struct {
+		path, action, result string
+		fields               url.Values
+		account              *client
+	}{
+		{bob.people("suspend"), "suspend", "ok", nil, bob},
+		{other.people("suspend"), "suspend", "refused", nil, other},
+		{bob.people("restore"), "restore", "ok", nil, bob},
+		{bob.people("role"), "role", "refused", form("role", "owner"), bob},
+		{bob.people("reset-link"), "reset_mail", "ok", nil, bob},
+		{bob.people("end-sessions"), "end_sessions", "ok", nil, bob},
+		{bob.people("delete"), "delete", "refused", form("username", "boss"), bob},
+		{"/admin/settings", "settings", "refused", form("inviting", "king"), nil},
+		{"/admin/end-sessions", "end_all_sessions", "ok", nil, nil},
+	} {
+		boss.post(tt.path, tt.fields)
+		lines := srv.log.lines(t, "security")
+		line := lines[len(lines)-1]
+		if line["action"] != tt.action || line["result"] != tt.result {
+			t.Errorf("%s is logged as %v", tt.path, line)
+		}
+		wantID(t, line, "user", boss, true)
+		wantID(t, line, "account", tt.account, tt.account != nil)
+	}
+}
+
 func TestOnlyStaffAreLedToTheAdminPages(t *testing.T) {
 	srv := newServer(t)
 	srv.user("stranger-to-all")
