@@ -18,7 +18,7 @@ type PeopleList struct {
 type PersonView struct {
 	Person   models.PersonDetails
 	Sessions []models.Session // for a role that sees them
-	Form     Form             // for a new role
+	Form     Form             // for a new role; it also says why another deed must wait
 	Mail     bool             // links go out by mail
 	Link     string           // a link just made, to be handed over; else ""
 	Done     bool             // the view answers a deed in place
