@@ -50,6 +50,8 @@ var (
 		advice: "Ask somebody whose role is higher than that member's."}
 	errFactor = problem{status: http.StatusForbidden, heading: "Your role here needs a second factor first",
 		advice: "Set one up under Settings, Security, then do this again."}
+	errNoKeys = problem{status: http.StatusServiceUnavailable, heading: "Codes from an app cannot be checked right now",
+		advice: "Sign in with a recovery code, or tell the owner of this site: the log says what to do."}
 	errMediaType = problem{status: http.StatusUnsupportedMediaType, heading: "That form was sent in a way that Twite does not read",
 		advice: "Send it as application/x-www-form-urlencoded."}
 	errTooLarge = problem{status: http.StatusRequestEntityTooLarge, heading: "That is too much at once",

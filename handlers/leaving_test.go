@@ -2,6 +2,9 @@ package handlers_test
 
 import (
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -240,6 +243,36 @@ func TestTheFileOfAnExport(t *testing.T) {
 	srv.clock.advance(time.Second)
 	alice.get(path).wants(t, 404)
 	alice.get("/settings/export").shows(t, "#export button", "Make an export")
+}
+
+// TestALargeFileMayTakeLongerThanAPage: the time for writing an answer is up at once, but not for an export.
+func TestALargeFileMayTakeLongerThanAPage(t *testing.T) {
+	srv := newServer(t)
+	alice := srv.login("alice")
+	path := srv.export(alice.user, strings.Repeat("zip", 1<<20))
+	network := httptest.NewUnstartedServer(srv)
+	network.Config.WriteTimeout = time.Nanosecond
+	network.Start()
+	t.Cleanup(network.Close)
+	load := func(path string) (int64, error) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, network.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.AddCookie(&http.Cookie{Name: "session", Value: alice.cookie("session")})
+		answer, err := network.Client().Do(request)
+		if err != nil {
+			return 0, err
+		}
+		defer answer.Body.Close()
+		return io.Copy(io.Discard, answer.Body)
+	}
+	if _, err := load("/settings/export"); err == nil {
+		t.Fatal("a page has all the time it wants")
+	}
+	if n, err := load(path); n != 3<<20 || err != nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
 }
 
 // TestG10_WritingWhileTheAccountIsRemoved leaves nothing behind and breaks nothing.

@@ -128,6 +128,7 @@ const (
 	flashEndedAll
 	flashPersonDeleted
 	flashSite
+	flashTOTPOff
 )
 
 // text is what a flash says; a number that none of ours has says nothing.
@@ -159,6 +160,8 @@ func (f flash) text() string {
 		return "If an account has that address, a link is on its way there."
 	case flashReset:
 		return "Your new password is set, and every session is signed out. Sign in with it."
+	case flashTOTPOff:
+		return "Codes from an app are off. Every other session is signed out."
 	case flashFactor:
 		return "Your role on this site needs a second factor. Set one up here, then go on."
 	case flashExport:

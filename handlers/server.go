@@ -29,6 +29,7 @@ type Config struct {
 	SudoLifetime     time.Duration       // after which a sensitive change asks for the password again
 	DeleteGrace      time.Duration       // between asking for the deletion of an account and the deletion
 	ResetLifetime    time.Duration       // after which a link for a new password works no more
+	StepLifetime     time.Duration       // after which the second step of a sign-in needs the first again
 	Limits           Limits
 }
 

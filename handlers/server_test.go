@@ -74,6 +74,7 @@ func newNode(t testing.TB, databaseURL string, options ...option) *server {
 		BaseURL: &url.URL{Scheme: "http", Host: "twite.test"}, Registration: models.RegistrationOpen, Public: true, Mail: true,
 		SessionIdle: 2 * time.Hour, SessionLifetime: 24 * time.Hour, RememberLifetime: 720 * time.Hour, DeleteGrace: 336 * time.Hour, SudoLifetime: 10 * time.Minute,
 		ResetLifetime: time.Hour,
+		StepLifetime:  10 * time.Minute,
 		Limits: handlers.Limits{
 			SignIn: wide, Register: wide, Check: wide, Post: wide, Mail: wide, Code: wide, SignInBrake: 10 * time.Second,
 			SignInAll: wide, RegisterAll: wide, CheckAll: wide, PostAll: wide, MailAll: wide,

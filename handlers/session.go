@@ -67,7 +67,7 @@ func (s *Server) showLogin(w http.ResponseWriter, r *http.Request, status int, f
 	return s.showForm(w, r, status, p, views.LoginPage(p, f), views.LoginForm(p, f))
 }
 
-// login checks a password and begins a session.
+// login checks a password, the first step of a sign-in.
 func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	name, password := r.PostForm.Get("username"), r.PostForm.Get("password")
 	f := views.Form{Values: typed(r, "username", "remember_me"), Hidden: travelling(r)}
@@ -84,10 +84,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.beginSession(w, r, login); err != nil {
-		return err
-	}
-	return s.redirect(w, r, ParseLocalPath(r.PostForm.Get("next")))
+	return s.signIn(w, r, login, r.PostForm.Get("remember_me") != "", ParseLocalPath(r.PostForm.Get("next")))
 }
 
 // authenticate is models.Authenticate behind the limits on failed sign-ins.
@@ -117,35 +114,33 @@ func (s *Server) authenticate(r *http.Request, name, password string) (login mod
 
 func accountKey(id int64) string { return fmt.Sprint("id ", id) }
 
-// beginSession leaves nothing of the session before it: another token, and only values of its own. Who comes back before
-// their account was removed keeps it.
-func (s *Server) beginSession(w http.ResponseWriter, r *http.Request, login models.Login) error {
+// beginSession signs somebody in who has done all that it takes.
+func (s *Server) beginSession(r *http.Request, a arrival) error {
+	if err := s.clearSession(r); err != nil {
+		return err
+	}
 	ctx := r.Context()
-	undone, err := s.db.UndoDeletion(ctx, login.UserID)
-	if err != nil {
-		return err
-	}
-	if undone {
-		s.setFlash(w, flashStays)
-	}
-	if err := s.sessions.Clear(ctx); err != nil {
-		return err
-	}
-	if err := s.sessions.RenewToken(ctx); err != nil {
-		return err
-	}
-	s.bindSession(r, login)
+	s.bindSession(r, a.login)
 	lifetime := s.config.SessionLifetime
-	if r.PostForm.Get("remember_me") != "" {
+	if a.remember {
 		s.sessions.RememberMe(ctx, true)
 		lifetime = s.config.RememberLifetime
 	}
 	s.sessions.SetDeadline(ctx, s.db.Now().Add(lifetime).UTC())
+	s.sessions.Put(ctx, seedKey, rand.Text())
 	s.refresh(r)
-	if text := keptText(r); text != "" {
-		s.sessions.Put(ctx, keptKey, text)
+	if a.kept != "" {
+		s.sessions.Put(ctx, keptKey, a.kept)
 	}
 	return nil
+}
+
+// clearSession leaves nothing of the session before: the next has another token, and only values of its own.
+func (s *Server) clearSession(r *http.Request) error {
+	if err := s.sessions.Clear(r.Context()); err != nil {
+		return err
+	}
+	return s.sessions.RenewToken(r.Context())
 }
 
 // renewSession gives the session of this request a new token, for a login that has changed. Its end stays as it was.

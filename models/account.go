@@ -149,12 +149,14 @@ type credentials struct {
 	PasswordHash string
 	SessionEpoch int64
 	SuspendedAt  *time.Time
+	SecondFactor bool `bun:",scanonly"`
 }
 
 // A Login is a successful check of a password: whose, and the epoch that a session made from it must carry.
 type Login struct {
-	UserID int64
-	Epoch  int64
+	UserID       int64
+	Epoch        int64
+	SecondFactor bool // it takes a second step to sign in
 }
 
 // AccountID returns the id of the account with this username or email, or 0.
@@ -168,7 +170,8 @@ func (db *DB) credentials(ctx context.Context, login string) (c credentials, err
 	if ValidateUsername(login) != "" && ValidateEmail(login) != "" {
 		return c, nil
 	}
-	err = db.read.NewSelect().Model(&c).Where("username_key = ? OR email_key = ?", key(login), key(login)).Limit(1).Scan(ctx)
+	err = db.read.NewSelect().Model(&c).ColumnExpr("?TableColumns").ColumnExpr("("+hasSecondFactor+") AS second_factor").
+		Where("username_key = ? OR email_key = ?", key(login), key(login)).Limit(1).Scan(ctx)
 	if errors.Is(notFound(err), ErrNotFound) {
 		err = nil
 	}
@@ -188,7 +191,7 @@ func (db *DB) Authenticate(ctx context.Context, login, password string) (Login, 
 	if err := db.verify(ctx, c, password); err != nil {
 		return Login{}, err
 	}
-	return Login{UserID: c.ID, Epoch: c.SessionEpoch}, nil
+	return Login{UserID: c.ID, Epoch: c.SessionEpoch, SecondFactor: c.SecondFactor}, nil
 }
 
 func (db *DB) verify(ctx context.Context, c credentials, password string) error {

@@ -39,6 +39,8 @@ type DB struct {
 
 	// Passwords holds the rules for passwords and hashes them. Set it before any method that takes a password.
 	Passwords *Passwords
+	// Keys returns the keys that seal second factors. Without it, or when it fails, there are no codes from apps.
+	Keys func() (*Keys, error)
 	// Now is the clock, replaced in tests.
 	Now func() time.Time
 

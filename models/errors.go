@@ -19,6 +19,10 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrWrongPassword says that a name and password do not fit, or that the account may not sign in.
 	ErrWrongPassword = errors.New("wrong username or password")
+	// ErrWrongCode says that a code of a second factor does not fit, or was used before.
+	ErrWrongCode = errors.New("wrong code")
+	// ErrNoKeys says that the keys which seal second factors are not set up, not readable, or not the right ones.
+	ErrNoKeys = errors.New("the keys of the second factors are missing")
 	// ErrBusy says that too many password hashes wait already; the caller may try again in a second.
 	ErrBusy = errors.New("too many passwords are being checked")
 )
@@ -83,6 +87,14 @@ func refersToNothing(err error) bool {
 	var lite *sqlite.Error
 	return errors.As(err, &pg) && pg.Code == "23503" ||
 		errors.As(err, &lite) && lite.Code() == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
+}
+
+// gone turns a reference to nothing into ErrNotFound, for what names nothing but an account that is just being removed.
+func gone(err error) error {
+	if refersToNothing(err) {
+		return ErrNotFound
+	}
+	return err
 }
 
 // Unavailable reports whether err means that the database cannot be reached or written to now, rather than that a

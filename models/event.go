@@ -61,7 +61,7 @@ func (db *DB) note(ctx context.Context, tx bun.IDB, userID int64, kind EventKind
 		UserID: userID, Kind: kind, Detail: detail, IP: visit.IP, UserAgent: clip(visit.UserAgent, userAgentMax), CreatedAt: db.now(),
 	}
 	if _, err := tx.NewInsert().Model(event).Exec(ctx); err != nil {
-		return err
+		return gone(err)
 	}
 	if !kind.mailed() {
 		return nil
@@ -69,9 +69,10 @@ func (db *DB) note(ctx context.Context, tx bun.IDB, userID int64, kind EventKind
 	return db.enqueue(ctx, tx, MailNotice, Payload{EventID: event.ID})
 }
 
-// NoteSignIn adds the event of a sign-in: NewDevice where others are known, but not from this browser or this network.
-func (db *DB) NoteSignIn(ctx context.Context, userID int64) error {
-	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+// NoteSignIn adds the event of a sign-in: NewDevice where others are known, but not from this browser or this network. It
+// reports whether the account was about to be deleted, which signing in calls off; ErrNotFound means that it is gone.
+func (db *DB) NoteSignIn(ctx context.Context, userID int64) (stays bool, err error) {
+	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		var earlier []SecurityEvent
 		err := tx.NewSelect().Model(&earlier).Column("ip", "user_agent").Distinct().
 			Where("user_id = ? AND kind IN (?)", userID, bun.In([]EventKind{SignedIn, NewDevice})).Limit(devicesKnown).Scan(ctx)
@@ -82,8 +83,16 @@ func (db *DB) NoteSignIn(ctx context.Context, userID int64) error {
 		if len(earlier) > 0 && !known(earlier, VisitFrom(ctx)) {
 			kind = NewDevice
 		}
-		return db.note(ctx, tx, userID, kind, "")
+		if err := db.note(ctx, tx, userID, kind, ""); err != nil {
+			return err
+		}
+		stays, err = db.undoDeletion(ctx, tx, userID)
+		return err
 	})
+	if refersToNothing(err) {
+		err = ErrNotFound
+	}
+	return stays, err
 }
 
 // known reports whether both the browser and the network of a visit were seen before, be it apart from each other.

@@ -22,6 +22,10 @@ const (
 	JobBackoff  = jobBackoff
 )
 
+// Seal and Unseal show the tests what a key file does.
+func Seal(k *Keys, userID int64, secret []byte) []byte            { return k.seal(userID, secret) }
+func Unseal(k *Keys, userID int64, sealed []byte) ([]byte, error) { return k.open(userID, sealed) }
+
 // LimiterKeys is the bound of what limits remember on SQLite.
 const LimiterKeys = limiterKeys
 

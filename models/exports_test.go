@@ -171,6 +171,32 @@ func TestAnExportThatFailsForGood(t *testing.T) {
 	claim(t, db)
 }
 
+// TestJobsThatFailedAreForgotten after a while; those that wait are not.
+func TestJobsThatFailedAreForgotten(t *testing.T) {
+	db, ctx := modelstest.New(t), t.Context()
+	clock := stopClock(db)
+	request(t, db, "first@example.com")
+	for range models.JobAttempts {
+		must[bool](t)(db.PostponeJob(ctx, claim(t, db), errors.New("no server")))
+		clock.pass(24 * time.Hour)
+	}
+	request(t, db, "second@example.com")
+	for _, step := range []struct {
+		age  time.Duration
+		left int
+	}{{24 * time.Hour, 2}, {24*time.Hour - time.Microsecond, 1}} {
+		if err := db.PurgeJobs(ctx, step.age); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(jobs(t, db)); n != step.left {
+			t.Errorf("%d jobs after those older than %s have gone, want %d", n, step.age, step.left)
+		}
+	}
+	if list := jobs(t, db); len(list) != 1 || list[0].Payload.To != "second@example.com" {
+		t.Errorf("jobs %+v", list)
+	}
+}
+
 func TestAnExportForNobody(t *testing.T) {
 	db, ctx := modelstest.New(t), t.Context()
 	alice := modelstest.User(t, db, "alice")

@@ -64,7 +64,10 @@ func TestAChangeIsMadeWholeOrNotAtAll(t *testing.T) {
 		"ResetPassword": func(ctx context.Context, db *models.DB, token string) error {
 			return db.ResetPassword(ctx, token, "new secret words", "new secret words")
 		},
-		"NoteSignIn": func(ctx context.Context, db *models.DB, _ string) error { return db.NoteSignIn(ctx, alice) },
+		"NoteSignIn": func(ctx context.Context, db *models.DB, _ string) error {
+			_, err := db.NoteSignIn(ctx, alice)
+			return err
+		},
 		"RevokeOthers": func(ctx context.Context, db *models.DB, _ string) error {
 			return db.SessionStore(idle).RevokeOthers(ctx, alice, 0)
 		},

@@ -54,6 +54,12 @@ func (db *DB) enqueue(ctx context.Context, tx bun.IDB, kind JobKind, payload Pay
 	return err
 }
 
+// PurgeJobs removes the jobs that failed for good longer ago than age.
+func (db *DB) PurgeJobs(ctx context.Context, age time.Duration) error {
+	_, err := db.write.NewDelete().Model((*Job)(nil)).Where("failed_at < ?", db.now().Add(-age)).Exec(ctx)
+	return err
+}
+
 // ClaimJob takes the oldest job that is due, for jobLease; nil without one. Workers on several nodes get different jobs.
 func (db *DB) ClaimJob(ctx context.Context) (*Job, error) {
 	now := db.now()

@@ -60,16 +60,7 @@ func (db *DB) replaceable(ctx context.Context, tx bun.Tx, userID int64) error {
 	return nil
 }
 
-// UndoDeletion keeps an account whose deletion was asked for, and reports whether it was.
-func (db *DB) UndoDeletion(ctx context.Context, userID int64) (undone bool, err error) {
-	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		undone, err = db.undoDeletion(ctx, tx, userID)
-		return err
-	})
-	return undone, err
-}
-
-// undoDeletion is UndoDeletion in whatever transaction.
+// undoDeletion keeps an account whose deletion was asked for, and reports whether it was.
 func (db *DB) undoDeletion(ctx context.Context, tx bun.Tx, userID int64) (undone bool, err error) {
 	err = oneRow(tx.NewUpdate().Model((*User)(nil)).Set("delete_at = NULL").Where("id = ? AND delete_at IS NOT NULL", userID).Exec(ctx))
 	if errors.Is(err, ErrNotFound) {

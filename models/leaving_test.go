@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -85,7 +86,7 @@ func TestLeavingAndComingBack(t *testing.T) {
 		t.Fatalf("%d accounts purged before their time, %v", n, err)
 	}
 	for _, want := range []bool{true, false} {
-		if undone, err := db.UndoDeletion(ctx, alice.ID); undone != want || err != nil {
+		if undone, err := db.NoteSignIn(ctx, alice.ID); undone != want || err != nil {
 			t.Errorf("undone: %t, %v, want %t", undone, err, want)
 		}
 	}
@@ -100,7 +101,12 @@ func TestLeavingAndComingBack(t *testing.T) {
 		t.Error("a session from before has come back too")
 	}
 	events := must[[]models.SecurityEvent](t)(db.SecurityEvents(ctx, alice.ID))
-	if len(events) != 2 || events[0].Kind != models.DeletionUndone || events[1].Kind != models.DeletionAsked || events[1].Detail != "14 February 2026, 23:30 UTC" {
+	var kinds []models.EventKind
+	for _, e := range events {
+		kinds = append(kinds, e.Kind)
+	}
+	want := []models.EventKind{models.SignedIn, models.DeletionUndone, models.SignedIn, models.DeletionAsked}
+	if !slices.Equal(kinds, want) || events[3].Detail != "14 February 2026, 23:30 UTC" {
 		t.Errorf("events %+v", events)
 	}
 	if n := count(t, db, "SELECT count(*) FROM jobs WHERE kind = 'mail.notice'"); n != 2 {
@@ -272,7 +278,7 @@ func TestTheLastOwnerStays(t *testing.T) {
 				if !strings.Contains(err.Error(), "Make somebody else an owner first") {
 					t.Errorf("the message is %q", err)
 				}
-			} else if _, err := db.UndoDeletion(ctx, owners[i].ID); err != nil {
+			} else if _, err := db.NoteSignIn(ctx, owners[i].ID); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -317,6 +323,48 @@ func TestG10_PostingWhileTheAccountGoes(t *testing.T) {
 	for _, table := range []string{"posts", "sessions"} {
 		if n := count(t, db, "SELECT count(*) FROM ?", bun.Ident(table)); n != 0 {
 			t.Errorf("%d rows in %s are nobody's", n, table)
+		}
+	}
+}
+
+// TestG10_ComingBackAtTheLastMoment: an account either stays whole or goes whole.
+func TestG10_ComingBackAtTheLastMoment(t *testing.T) {
+	servers, ctx := nodes(t, 2), t.Context()
+	db := servers[0]
+	for round := range 10 {
+		alice := modelstest.User(t, db, fmt.Sprint("alice", round))
+		must[*models.Post](t)(db.Publish(ctx, alice.ID, "still here", ""))
+		if err := db.AskDeletion(ctx, alice.ID, alice.Username+"-secret", time.Nanosecond); err != nil {
+			t.Fatal(err)
+		}
+		var undone bool
+		var removed [4]int
+		errs := inParallel(5, func(i int) (err error) {
+			if i == 4 {
+				undone, err = servers[1].UndoDeletion(ctx, alice.ID)
+				return errors.Join(err, servers[1].NoteSignIn(ctx, alice.ID))
+			}
+			removed[i], err = servers[i%2].PurgeAccounts(ctx)
+			return err
+		})
+		if err := errors.Join(errs[:4]...); err != nil {
+			t.Fatal(err)
+		}
+		if err := errs[4]; err != nil && (undone || !errors.Is(err, models.ErrNotFound)) {
+			t.Fatal(err)
+		}
+		want := 1
+		if undone {
+			want = 0
+		}
+		if n := removed[0] + removed[1] + removed[2] + removed[3]; n != want {
+			t.Errorf("round %d: removed %d times, undone: %t", round, n, undone)
+		}
+		_, err := db.FindProfile(ctx, alice.Username)
+		posts, _, timelineErr := db.UserTimeline(ctx, alice.Username, 0)
+		retired := count(t, db, "SELECT count(*) FROM retired_names WHERE username_key = ?", alice.Username)
+		if timelineErr != nil || (err == nil) != undone || (len(posts) == 1) != undone || (retired == 0) != undone {
+			t.Errorf("round %d: undone: %t, but the profile %v, %d posts, retired %d", round, undone, err, len(posts), retired)
 		}
 	}
 }

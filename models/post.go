@@ -68,11 +68,8 @@ func (db *DB) Publish(ctx context.Context, userID int64, body, draftKey string) 
 	}
 	err := db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		err := tx.NewInsert().Model(post).On("CONFLICT (user_id, draft_key) DO NOTHING").Returning("id").Scan(ctx)
-		if refersToNothing(err) { // the account is just being removed
-			return ErrNotFound
-		}
 		if !errors.Is(err, sql.ErrNoRows) {
-			return err
+			return gone(err)
 		}
 		*post = Post{} // the key was used before: no row came back
 		return notFound(tx.NewSelect().Model(post).Where("user_id = ? AND draft_key = ?", userID, draftKey).Scan(ctx))

@@ -118,7 +118,7 @@ func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 		Column("s.id", "s.user_id", "s.epoch", "s.data", "s.last_seen").
 		ColumnExpr("COALESCE(u.username, '') AS username, COALESCE(u.display_name, '') AS display_name, COALESCE(u.role, '') AS role").
 		ColumnExpr("u.email_confirmed_at IS NOT NULL AS confirmed").
-		ColumnExpr("u.totp_secret IS NOT NULL OR EXISTS (SELECT 1 FROM passkeys AS p WHERE p.user_id = u.id) AS second_factor").
+		ColumnExpr("("+hasSecondFactor+") AS second_factor").
 		Where("s.token_hash = ?", hashToken(token)).
 		Scan(ctx, &row)
 	if errors.Is(err, sql.ErrNoRows) {

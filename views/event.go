@@ -32,7 +32,7 @@ func eventText(e models.SecurityEvent) string {
 	case models.RecoveryCodesMade:
 		return "New recovery codes were made. The old ones no longer work."
 	case models.RecoveryCodeUsed:
-		return "A recovery code was used to sign in."
+		return "A recovery code was used to sign in. " + codesLeft(e.Detail)
 	case models.PasskeyAdded:
 		return fmt.Sprintf("The passkey “%s” was added.", e.Detail)
 	case models.PasskeyRemoved:

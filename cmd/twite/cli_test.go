@@ -80,6 +80,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"user passwd nobody --password-stdin", 1, "see twite user list"},
 		{"user reset-link", 2, "see twite user reset-link --help"},
 		{"user reset-link nobody", 1, "see twite user list"},
+		{"user reset-factors", 2, "see twite user reset-factors --help"},
+		{"user reset-factors nobody", 1, "see twite user list"},
 		{"user role nobody king", 2, "member, moderator, admin or owner"},
 		{"user role nobody admin", 1, "see twite user list"},
 		{"user suspend nobody", 1, "see twite user list"},

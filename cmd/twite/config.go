@@ -24,6 +24,7 @@ type Config struct {
 	LogLevel    slog.Level
 	LogJSON     bool
 	SMTP        SMTP
+	KeyFile     string        // with the keys that seal second factors; "": see newKeyFile
 	Events      time.Duration // for which security events are kept
 	Exports     time.Duration // for which the exports of members are kept
 	Site        handlers.Config
@@ -43,6 +44,10 @@ func serveSettings() []setting {
 			c.DatabaseURL = v
 			return nil
 		}},
+		{"key-file", "TWITE_KEY_FILE", "", "the file with the keys that seal second factors; default: FILE.key beside the SQLite FILE", func(c *Config, v string) error {
+			c.KeyFile = v
+			return nil
+		}},
 		{"addr", "TWITE_ADDR", "127.0.0.1:8080", "host:port to listen on", (*Config).setAddr},
 		{"base-url", "TWITE_BASE_URL", "", "where people reach the site, like https://twite.example; default: from the address", (*Config).setBaseURL},
 		{"registration", "TWITE_REGISTRATION", "open", "how people come in: open, invite, approval or closed", (*Config).setRegistration},
@@ -58,7 +63,8 @@ func serveSettings() []setting {
 		{"session-lifetime", "TWITE_SESSION_LIFETIME", "24h", "how long a session lasts at the most", durationSetting(func(c *Config) *time.Duration { return &c.Site.SessionLifetime })},
 		{"remember-lifetime", "TWITE_REMEMBER_LIFETIME", "720h", "how long a remembered session lasts", durationSetting(func(c *Config) *time.Duration { return &c.Site.RememberLifetime })},
 		{"sudo-lifetime", "TWITE_SUDO_LIFETIME", "10m", "how long after the password was given a sensitive change does not ask for it again", durationSetting(func(c *Config) *time.Duration { return &c.Site.SudoLifetime })},
-		{"event-lifetime", "TWITE_EVENT_LIFETIME", "720h", "how long the security events of members are kept", durationSetting(func(c *Config) *time.Duration { return &c.Events })},
+		{"step-lifetime", "TWITE_STEP_LIFETIME", "10m", "how long after the password the code of a second factor may come", durationSetting(func(c *Config) *time.Duration { return &c.Site.StepLifetime })},
+		{"event-lifetime", "TWITE_EVENT_LIFETIME", "720h", "how long the security events of members are kept, and jobs that failed for good", durationSetting(func(c *Config) *time.Duration { return &c.Events })},
 		{"delete-grace", "TWITE_DELETE_GRACE", "336h", "how long after asking for the deletion of an account signing in keeps it", durationSetting(func(c *Config) *time.Duration { return &c.Site.DeleteGrace })},
 		{"export-lifetime", "TWITE_EXPORT_LIFETIME", "168h", "how long a member can fetch an export", durationSetting(func(c *Config) *time.Duration { return &c.Exports })},
 		{"limit-signin", "TWITE_LIMIT_SIGNIN", "10/5m", "failed sign-ins by address, and by account", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.SignIn })},

@@ -30,6 +30,7 @@ var samples = map[string]struct {
 	bad        []string
 }{
 	"database-url":       {one: "sqlite:one.db", other: "postgres://localhost/twite"}, // opening it is what shows a mistake
+	"key-file":           {one: "twite.key", other: "/etc/twite/keys"},                // reading it is what shows a mistake
 	"addr":               {":80", "[::1]:8443", []string{"localhost", "80", ":http", ":65536", ":-1"}},
 	"base-url":           {"https://twite.example", "http://twite.example:8000", []string{"twite.example", "ftp://twite.example", "https://", "https://twite.example/blog", "https://a@twite.example", "https://twite.example?q", "https://twite.example#top", "%"}},
 	"registration":       {one: "closed", other: "open", bad: []string{"Open", "no"}},
@@ -48,6 +49,7 @@ var samples = map[string]struct {
 	"limit-register":     {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
 	"limit-register-all": {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
 	"sudo-lifetime":      {"1m", "2h", []string{"0", "soon"}},
+	"step-lifetime":      {"1m", "2h", []string{"0", "soon"}},
 	"event-lifetime":     {"1h", "2160h", []string{"0", "soon"}},
 	"delete-grace":       {"1h", "720h", []string{"0", "-1h", "soon"}},
 	"export-lifetime":    {"1h", "24h", []string{"0", "-1h", "soon"}},

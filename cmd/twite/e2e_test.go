@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -45,6 +46,8 @@ var stories = map[string]func(*world){
 	"password":           tellPassword,
 	"forgotten password": tellForgottenPassword,
 	"sessions":           tellSessions,
+	"second factor":      tellSecondFactor,
+	"lost factors":       tellLostFactors,
 	"lost session, post": tellLostSessionPost,
 	"lost session, edit": tellLostSessionEdit,
 	"double submit":      tellDoubleSubmit,
@@ -70,7 +73,8 @@ func TestH2_Stories(t *testing.T) {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
 					mail := newMailServer(t)
-					s := newServer(t, "--smtp-url", mail.url(), "--mail-from", "twite@twite.example")
+					keys := filepath.Join(t.TempDir(), "twite.key")
+					s := newServer(t, "--smtp-url", mail.url(), "--mail-from", "twite@twite.example", "--key-file", keys)
 					tell(&world{s, mail, func() driver { return newDriver(t, s) }})
 				})
 			}

@@ -24,10 +24,10 @@ var importLaw = map[string][]string{
 	"twite": nil,
 	"twite/models": {
 		"github.com/uptrace/bun", "modernc.org/sqlite", "github.com/jackc/pgx/v5",
-		"golang.org/x/crypto", "golang.org/x/text",
+		"golang.org/x/crypto", "golang.org/x/text", "github.com/pquerna/otp",
 	},
-	"twite/models/modelstest": {"twite/models"},
-	"twite/views":             {"github.com/a-h/templ", "twite/models"},
+	"twite/models/modelstest": {"github.com/pquerna/otp", "twite/models"},
+	"twite/views":             {"github.com/a-h/templ", "github.com/boombuler/barcode", "twite/models"},
 	"twite/handlers": {
 		"github.com/go-chi/chi/v5", "github.com/alexedwards/scs/v2", "github.com/a-h/templ",
 		"twite/models", "twite/views",

@@ -40,6 +40,7 @@ func commands() []command {
 		{"user list", "", "list the accounts", userList},
 		{"user passwd", "NAME", "set a password and end the user's sessions", userPasswd},
 		{"user reset-link", "NAME", "print a link with which the user can set a new password", userResetLink},
+		{"user reset-factors", "NAME", "take the second factors from a user who lost them", userResetFactors},
 		{"user role", "NAME member|moderator|admin|owner", "give a user a role", userRole},
 		{"user suspend", "NAME", "keep a user out, at once", userSuspend},
 		{"user restore", "NAME", "let a suspended user in again", userRestore},

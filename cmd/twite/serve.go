@@ -43,6 +43,11 @@ func serve(ctx context.Context, env environment, args []string) error {
 	if err := db.Migrate(ctx); err != nil {
 		return err
 	}
+	keys := newKeyFile(config.KeyFile, config.DatabaseURL)
+	if err := keys.check(); err != nil {
+		return err
+	}
+	db.Keys = keys.load
 	site, err := handlers.New(config.Site, db, twite.Assets(), log)
 	if err != nil {
 		return err
@@ -63,6 +68,9 @@ func serve(ctx context.Context, env environment, args []string) error {
 	background.Go(func() { w.run(ctx) })
 	if !config.Site.Mail {
 		log.Info("no mail is sent, since TWITE_SMTP_URL is not set: twite user reset-link NAME makes links for new passwords")
+	}
+	if keys.path == "" {
+		log.Info("nobody can set up codes from an app, since TWITE_KEY_FILE is not set: name a file there, the same on every server")
 	}
 	return serveUntilDone(ctx, listener, site, log)
 }
@@ -117,6 +125,9 @@ func purge(ctx context.Context, store *models.SessionStore, db *models.DB, event
 		}
 		if err := db.PurgeTries(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("old tries not removed", "error", err)
+		}
+		if err := db.PurgeJobs(ctx, events); err != nil && ctx.Err() == nil {
+			log.Warn("old failed jobs not removed", "error", err)
 		}
 		if err := db.PurgeEvents(ctx, events); err != nil && ctx.Err() == nil {
 			log.Warn("old security events not removed", "error", err)

@@ -4,8 +4,12 @@ package modelstest
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
 
 	"twite/models"
 )
@@ -45,7 +49,23 @@ func Open(t testing.TB, url string) *models.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
+	db.Keys = testKeys
 	return db
+}
+
+// testKeys are the same for every database, as on all nodes of a site.
+func testKeys() (*models.Keys, error) {
+	return models.ParseKeys(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), 32)))
+}
+
+// Code is what an app that knows the secret shows at that time.
+func Code(t testing.TB, secret string, at time.Time) string {
+	t.Helper()
+	code, err := totp.GenerateCode(secret, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
 }
 
 // User registers a user whose password is the name followed by "-secret".
