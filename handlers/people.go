@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
+
+	"github.com/go-chi/chi/v5"
 
 	"twite/models"
 	"twite/views"
@@ -135,48 +138,64 @@ func (s *Server) setRole(w http.ResponseWriter, r *http.Request) error {
 	return s.finishDeed(w, r, id, flashRole)
 }
 
-// resetLink has a link for a new password mailed to a member. Only where no mail can be sent is it shown, to be handed over.
-func (s *Server) resetLink(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r)
-	if err != nil {
-		return err
-	}
-	if !s.config.Mail {
-		return s.handOverReset(w, r, id)
-	}
-	var f views.Form
-	err = s.mailReset(r, id)
-	if status := rejected(w, err, &f); status != 0 {
-		return s.showPerson(w, r, status, id, views.PersonView{Form: f})
-	}
-	if err != nil {
-		return err
-	}
-	return s.finishDeed(w, r, id, flashResetMailed)
+// A helpLink is a link that helps a member who lost something. Staff have it mailed, and never see it; only where no mail
+// can be sent is it shown to them, to be handed over.
+type helpLink struct {
+	mailAction, linkAction string // as both logs call it
+	mail                   func(models.Staff, context.Context, int64) error
+	make                   func(models.Staff, context.Context, int64, time.Duration) (token string, err error)
+	path                   string // before the token
 }
 
-// mailReset is models.Staff.MailReset behind the limit on mails to one address. What strangers ask for is counted apart:
-// they cannot keep staff from helping.
-func (s *Server) mailReset(r *http.Request, id int64) error {
-	return s.act(r, models.AuditResetMail, id, func(staff models.Staff) error {
-		if err := s.take(r.Context(), "mail reset by staff", accountKey(id), s.config.Limits.Mail); err != nil {
+var (
+	passwordLink = helpLink{models.AuditResetMail, models.AuditResetLink, models.Staff.MailReset, models.Staff.ResetLink, "/password/reset"}
+	factorsLink  = helpLink{models.AuditFactorsMail, models.AuditFactorsLink, models.Staff.MailFactors, models.Staff.FactorsLink, "/login/factors"}
+)
+
+// help is the handler of the button for such a link.
+func (s *Server) help(link helpLink) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		id, err := pathID(r)
+		if err != nil {
 			return err
 		}
-		return staff.MailReset(r.Context(), id)
+		if !s.config.Mail {
+			return s.handOver(w, r, id, link)
+		}
+		var f views.Form
+		err = s.mailHelp(r, id, link)
+		if status := rejected(w, err, &f); status != 0 {
+			return s.showPerson(w, r, status, id, views.PersonView{Form: f})
+		}
+		if err != nil {
+			return err
+		}
+		return s.finishDeed(w, r, id, flashHelpMailed)
+	}
+}
+
+// mailHelp has the link mailed, behind the limit on mails to one address. What strangers ask for is counted apart: they
+// cannot keep staff from helping.
+func (s *Server) mailHelp(r *http.Request, id int64, link helpLink) error {
+	return s.act(r, link.mailAction, id, func(staff models.Staff) error {
+		if err := s.take(r.Context(), link.mailAction, accountKey(id), s.config.Limits.Mail); err != nil {
+			return err
+		}
+		return link.mail(staff, r.Context(), id)
 	})
 }
 
-func (s *Server) handOverReset(w http.ResponseWriter, r *http.Request, id int64) error {
+func (s *Server) handOver(w http.ResponseWriter, r *http.Request, id int64, link helpLink) error {
 	var token string
-	err := s.act(r, models.AuditResetLink, id, func(staff models.Staff) (err error) {
-		token, err = staff.ResetLink(r.Context(), id, s.config.ResetLifetime)
+	err := s.act(r, link.linkAction, id, func(staff models.Staff) (err error) {
+		token, err = link.make(staff, r.Context(), id, s.config.ResetLifetime)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	link := s.config.BaseURL.JoinPath("/password/reset", token).String()
-	return s.showPerson(w, r, http.StatusOK, id, views.PersonView{Link: link, Done: true})
+	address := s.config.BaseURL.JoinPath(link.path, token).String()
+	return s.showPerson(w, r, http.StatusOK, id, views.PersonView{Link: address, Done: true})
 }
 
 // askDeletePerson asks before a member is deleted.
@@ -217,4 +236,26 @@ func (s *Server) deletePerson(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.leave(w, r, flashPersonDeleted, LocalPath{peoplePath})
+}
+
+// factorsPage asks whoever holds a good link before their second factors go. It uses nothing up: mail programs open links.
+func (s *Server) factorsPage(w http.ResponseWriter, r *http.Request) error {
+	token := chi.URLParam(r, "token")
+	if err := s.db.CheckToken(r.Context(), models.FactorsToken, token); err != nil {
+		return deadLink(err)
+	}
+	s.hideAddress(w)
+	p := s.page(w, r, "Remove your second factors")
+	p.NoIndex = true
+	return s.render(w, r, http.StatusOK, views.FactorsPage(p, token), views.FactorsForm(p, token))
+}
+
+// removeFactors takes the second factors of whoever holds a good link, and leads to the sign-in.
+func (s *Server) removeFactors(w http.ResponseWriter, r *http.Request) error {
+	err := s.db.ResetFactorsBy(r.Context(), chi.URLParam(r, "token"))
+	s.logSecurity(r, models.AuditFactors, 0, err)
+	if err != nil {
+		return deadLink(err)
+	}
+	return s.leave(w, r, flashFactorsGone, LocalPath{"/login"})
 }

@@ -237,6 +237,41 @@ func TestASVS_6_4_6_AdminsStartAResetButNeverSeeIt(t *testing.T) {
 	}
 }
 
+// TestLostFactorsAreRemovedByTheirOwner: staff can have the link sent, and nothing is gone until the member uses it.
+func TestLostFactorsAreRemovedByTheirOwner(t *testing.T) {
+	srv := newServer(t)
+	boss, bob := srv.staff("boss", models.Admin), srv.login("bob")
+	boss.get(bob.people("")).lacks(t, "form[action="+bob.people("reset-factors")+"]")
+	srv.exec("UPDATE users SET totp_secret = 'x' WHERE username = 'bob'")
+	boss.get(bob.people("")).shows(t, "form[action="+bob.people("reset-factors")+"]", "Mail a link")
+	for _, way := range bothWays {
+		answer := boss.post(bob.people("reset-factors"), nil, way...)
+		answer.mayBe(t, 303, 200)
+		if strings.Contains(answer.body, "/login/factors/") {
+			t.Errorf("the link is shown: %s", answer)
+		}
+	}
+	if n := srv.count("SELECT count(*) FROM jobs WHERE kind = 'mail.factors'"); n != 2 {
+		t.Errorf("%d mails, want 2", n)
+	}
+	path := srv.linkPath("/login/factors/", models.FactorsToken, "bob")
+	const factors = "SELECT count(*) FROM users WHERE totp_secret IS NOT NULL"
+	for _, way := range bothWays {
+		srv.visitor().get(path, way...).wants(t, 200).shows(t, "form[action="+path+"]", "Remove them")
+	}
+	if srv.count(factors) != 1 || !bob.signedIn() {
+		t.Error("opening the link changed something")
+	}
+	srv.visitor().post(path, nil).wants(t, 303).leadsTo(t, "/login")
+	if srv.count(factors) != 0 || bob.signedIn() {
+		t.Error("the factors or the session are still there")
+	}
+	srv.visitor().post(path, nil).wants(t, 404)
+	srv.visitor().get(path).wants(t, 404)
+	srv.visitor().get(strings.Replace(srv.resetPath("bob"), "/password/reset/", "/login/factors/", 1)).wants(t, 404)
+	bob.signIn("bob")
+}
+
 func TestStaffMailFewResetsToOneMember(t *testing.T) {
 	srv := newServer(t, mailLimit(t, "2/1h"))
 	boss, bob, carol := srv.staff("boss", models.Admin), srv.login("bob"), srv.login("carol")

@@ -123,7 +123,8 @@ const (
 	flashSuspended
 	flashRestored
 	flashRole
-	flashResetMailed
+	flashHelpMailed
+	flashFactorsGone
 	flashEndedSessions
 	flashEndedAll
 	flashPersonDeleted
@@ -176,8 +177,10 @@ func (f flash) text() string {
 		return "That account may sign in again."
 	case flashRole:
 		return "The role is changed."
-	case flashResetMailed:
-		return "A link for a new password is on its way to them."
+	case flashHelpMailed:
+		return "A link is on its way to them."
+	case flashFactorsGone:
+		return "Your second factors are removed, and every session is signed out. Sign in with your password."
 	case flashEndedSessions:
 		return "That account is signed out everywhere."
 	case flashEndedAll:

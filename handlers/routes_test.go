@@ -104,6 +104,9 @@ var rules = map[string]rule{
 	"GET /confirm":  {ok: "303 /"},
 	"POST /confirm": {ok: "422"},
 
+	"GET /login/factors/{token}":  {ok: "200"},
+	"POST /login/factors/{token}": {ok: "303 /login"},
+
 	"GET /password/forgot":         {ok: "200"},
 	"POST /password/forgot":        {fields: []string{"email", "x@example.com"}, ok: "303 /login"},
 	"GET /password/reset/{token}":  {ok: "200"},
@@ -136,20 +139,21 @@ var rules = map[string]rule{
 	"GET /settings/delete":      {ok: "200"},
 	"POST /settings/delete":     {fields: []string{"password", "x"}, ok: "422"},
 	// {id} is a member: what these do to others than members is in TestG2_RanksDecideWhoMayActOnWhom.
-	"GET /admin":                           {ok: "303 /admin/people"},
-	"GET /admin/people":                    {ok: "200"},
-	"GET /admin/people/{id}":               {ok: "200"},
-	"POST /admin/people/{id}/suspend":      {ok: "303 /admin/people/{id}"},
-	"POST /admin/people/{id}/restore":      {ok: "303 /admin/people/{id}"},
-	"POST /admin/people/{id}/role":         {fields: []string{"role", "member"}, ok: "303 /admin/people/{id}"},
-	"POST /admin/people/{id}/reset-link":   {ok: "303 /admin/people/{id}"},
-	"POST /admin/people/{id}/end-sessions": {ok: "303 /admin/people/{id}"},
-	"GET /admin/people/{id}/delete":        {ok: "200"},
-	"POST /admin/people/{id}/delete":       {ok: "422"},
-	"GET /admin/settings":                  {ok: "200"},
-	"POST /admin/settings":                 {fields: []string{"inviting", "member"}, ok: "303 /admin/settings"},
-	"POST /admin/end-sessions":             {ok: "303 /admin/settings"},
-	"GET /admin/audit":                     {ok: "200"},
+	"GET /admin":                            {ok: "303 /admin/people"},
+	"GET /admin/people":                     {ok: "200"},
+	"GET /admin/people/{id}":                {ok: "200"},
+	"POST /admin/people/{id}/suspend":       {ok: "303 /admin/people/{id}"},
+	"POST /admin/people/{id}/restore":       {ok: "303 /admin/people/{id}"},
+	"POST /admin/people/{id}/role":          {fields: []string{"role", "member"}, ok: "303 /admin/people/{id}"},
+	"POST /admin/people/{id}/reset-link":    {ok: "303 /admin/people/{id}"},
+	"POST /admin/people/{id}/reset-factors": {ok: "303 /admin/people/{id}"},
+	"POST /admin/people/{id}/end-sessions":  {ok: "303 /admin/people/{id}"},
+	"GET /admin/people/{id}/delete":         {ok: "200"},
+	"POST /admin/people/{id}/delete":        {ok: "422"},
+	"GET /admin/settings":                   {ok: "200"},
+	"POST /admin/settings":                  {fields: []string{"inviting", "member"}, ok: "303 /admin/settings"},
+	"POST /admin/end-sessions":              {ok: "303 /admin/settings"},
+	"GET /admin/audit":                      {ok: "200"},
 }
 
 // "owner" is the member whose thing it is; those with a role on the site are named by it.
@@ -230,6 +234,9 @@ func thingOf(srv *server, owner *client, pattern string) string {
 	}
 	if strings.HasPrefix(pattern, "/admin/people/{id}") {
 		return strings.Replace(pattern, "{id}", fmt.Sprint(owner.user.ID), 1)
+	}
+	if pattern == "/login/factors/{token}" {
+		return srv.linkPath("/login/factors/", models.FactorsToken, owner.user.Username)
 	}
 	if strings.HasSuffix(pattern, "/{token}") {
 		return srv.resetPath(owner.user.Username)

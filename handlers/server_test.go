@@ -112,11 +112,17 @@ func (s *server) user(name string) *models.User {
 // resetPath is a link with which that user can set a new password.
 func (s *server) resetPath(name string) string {
 	s.t.Helper()
-	token, _, err := s.db.IssueToken(s.t.Context(), models.ResetPassword, name, tokenLife)
+	return s.linkPath("/password/reset/", models.ResetPassword, name)
+}
+
+// linkPath is a link for that user, of that purpose, whose path begins with prefix.
+func (s *server) linkPath(prefix string, purpose models.Purpose, name string) string {
+	s.t.Helper()
+	token, _, err := s.db.IssueToken(s.t.Context(), purpose, name, tokenLife)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return "/password/reset/" + token
+	return prefix + token
 }
 
 const tokenLife = 30 * time.Minute

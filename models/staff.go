@@ -17,6 +17,9 @@ const (
 	AuditPassword    = "password"
 	AuditResetLink   = "reset_link" // was shown to who asked for it
 	AuditResetMail   = "reset_mail"
+	AuditFactors     = "reset_factors"
+	AuditFactorsLink = "factors_link" // as reset_link
+	AuditFactorsMail = "factors_mail"
 	AuditEndSessions = "end_sessions"
 	AuditEndAll      = "end_all_sessions" // of everybody below
 	AuditDelete      = "delete"
@@ -184,21 +187,39 @@ func (s Staff) SetRole(ctx context.Context, userID int64, role Role, typed strin
 
 // MailReset has a link for a new password mailed to the member: who acts never sees it.
 func (s Staff) MailReset(ctx context.Context, userID int64) error {
-	return s.act(ctx, userID, Admin, AuditResetMail, func(ctx context.Context, tx bun.Tx, _, target party) (string, error) {
+	return s.mailLink(ctx, userID, AuditResetMail, MailReset)
+}
+
+// MailFactors has a link mailed to the member that takes their second factors away.
+func (s Staff) MailFactors(ctx context.Context, userID int64) error {
+	return s.mailLink(ctx, userID, AuditFactorsMail, MailFactors)
+}
+
+func (s Staff) mailLink(ctx context.Context, userID int64, action string, kind JobKind) error {
+	return s.act(ctx, userID, Admin, action, func(ctx context.Context, tx bun.Tx, _, target party) (string, error) {
 		if target.SuspendedAt != nil {
 			return "", ErrNotFound
 		}
-		return "", s.db.enqueue(ctx, tx, MailReset, Payload{To: target.Email})
+		return "", s.db.enqueue(ctx, tx, kind, Payload{To: target.Email})
 	})
 }
 
 // ResetLink returns the token of a link for a new password, to be handed over where no mail can be sent.
 func (s Staff) ResetLink(ctx context.Context, userID int64, lifetime time.Duration) (text string, err error) {
-	err = s.act(ctx, userID, Admin, AuditResetLink, func(ctx context.Context, tx bun.Tx, _, target party) (string, error) {
+	return s.makeLink(ctx, userID, AuditResetLink, ResetPassword, lifetime)
+}
+
+// FactorsLink is ResetLink for a link that takes second factors away.
+func (s Staff) FactorsLink(ctx context.Context, userID int64, lifetime time.Duration) (text string, err error) {
+	return s.makeLink(ctx, userID, AuditFactorsLink, FactorsToken, lifetime)
+}
+
+func (s Staff) makeLink(ctx context.Context, userID int64, action string, purpose Purpose, lifetime time.Duration) (text string, err error) {
+	err = s.act(ctx, userID, Admin, action, func(ctx context.Context, tx bun.Tx, _, target party) (string, error) {
 		if target.SuspendedAt != nil {
 			return "", ErrNotFound
 		}
-		text, err = s.db.issueToken(ctx, tx, ResetPassword, target.credentials, lifetime)
+		text, err = s.db.issueToken(ctx, tx, purpose, target.credentials, lifetime)
 		return "", err
 	})
 	return text, err

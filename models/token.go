@@ -14,6 +14,9 @@ type Purpose string
 // ResetPassword tokens set a new password for somebody who forgot theirs.
 const ResetPassword Purpose = "reset"
 
+// FactorsToken tokens take the second factors from somebody who lost them.
+const FactorsToken Purpose = "factors"
+
 // A token is good for one use by one account. It dies with the account's password, address or suspension, and when a
 // newer one is issued for the same purpose. Only its SHA-256 is stored.
 type token struct {

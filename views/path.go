@@ -23,6 +23,8 @@ func postID(part string, post models.Post) string { return part + "-" + strconv.
 
 func resetPath(token string) string { return "/password/reset/" + url.PathEscape(token) }
 
+func factorsPath(token string) string { return "/login/factors/" + url.PathEscape(token) }
+
 func actorPath(actor models.Actor) string { return "/actor/" + strconv.FormatInt(actor.ID, 10) }
 
 func sessionPath(session models.Session, action string) string {
