@@ -37,6 +37,12 @@ func (p problem) because(cause error) problem {
 	return p
 }
 
+// after returns the problem with the time after which it is worth another try.
+func (p problem) after(wait time.Duration) problem {
+	p.retry = wait
+	return p
+}
+
 var (
 	errNoPage = problem{status: http.StatusNotFound, heading: "There is nothing here",
 		advice: "The address may be mistyped, or what stood here is gone."}
@@ -60,6 +66,8 @@ var (
 		advice: "Go back, reload the page and try again."}
 	errFormValue = problem{status: http.StatusUnprocessableEntity, heading: "That form holds something that cannot be kept",
 		advice: "Go back, reload the page and try again."}
+	errTooOften = problem{status: http.StatusTooManyRequests, heading: "That was asked for too often",
+		advice: "Try again in a minute."}
 	errBusy = problem{status: http.StatusServiceUnavailable, heading: "Many people are signing in right now",
 		advice: "Try again in a few seconds.", retry: 5 * time.Second}
 	errSlow = problem{status: http.StatusServiceUnavailable, heading: "Twite takes too long to answer",

@@ -156,16 +156,16 @@ func TestF10_GuessingThePasswordByDeletion(t *testing.T) {
 	}
 }
 
-// TestE4_LeavingNeedsAFreshSignIn, and so does taking everything along.
-func TestE4_LeavingNeedsAFreshSignIn(t *testing.T) {
+// TestE4_TakingEverythingAlongNeedsAFreshSignIn. Leaving asks for the password itself.
+func TestE4_TakingEverythingAlongNeedsAFreshSignIn(t *testing.T) {
 	srv := newServer(t)
 	alice := srv.login("alice")
 	path := srv.export(alice.user, "zip")
 	srv.clock.advance(sudoLife)
-	for _, page := range []string{"/settings/delete", "/settings/export", path} {
+	for _, page := range []string{"/settings/export", path} {
 		alice.get(page).wants(t, 303).leadsTo(t, "/confirm?next="+strings.ReplaceAll(page, "/", "%2F"))
 	}
-	alice.post("/settings/delete", form("password", "alice-secret")).wants(t, 303).leadsTo(t, "/confirm?next=%2Fsettings%2Fdelete")
+	alice.post("/settings/delete", form("password", "")).wants(t, 422)
 	alice.post("/settings/export", form("sure", "yes")).wants(t, 303).leadsTo(t, "/confirm?next=%2Fsettings%2Fexport")
 	if n := srv.count("SELECT count(*) FROM exports WHERE finished_at IS NULL"); n != 0 {
 		t.Error("an export is asked for without the password")

@@ -67,18 +67,27 @@ const (
 	signInAll     = "sign-in all"
 )
 
-// takeSignIn counts a sign-in by an address to an account as failed, until it turns out otherwise. While too many fail
-// everywhere, an address has one try: that stops who guesses from many addresses, and no one who knows their password.
+// takeSignIn counts a sign-in by an address to an account as failed, until it turns out otherwise.
 func (s *Server) takeSignIn(ctx context.Context, address, account string) error {
+	try, err := s.addressTry(ctx, address)
+	if err != nil {
+		return err
+	}
+	return s.takeAccount(ctx, account, try)
+}
+
+// addressTry is a sign-in as it counts for an address. While too many fail everywhere, an address has one try: that stops
+// who guesses from many addresses, and no one who knows their password.
+func (s *Server) addressTry(ctx context.Context, address string) (models.Try, error) {
 	limit := s.config.Limits.SignIn
 	wait, err := s.db.Wait(ctx, models.Try{Kind: signInAll, Limit: s.config.Limits.SignInAll})
 	if err != nil {
-		return errDatabase.because(err)
+		return models.Try{}, errDatabase.because(err)
 	}
 	if wait > 0 {
 		limit.N = 1
 	}
-	return s.takeAccount(ctx, account, models.Try{Kind: signInAddress, Key: address, Limit: limit})
+	return models.Try{Kind: signInAddress, Key: address, Limit: limit}, nil
 }
 
 // takeAccount counts a try at the password of an account, beside others. An account is never locked: when its tries are

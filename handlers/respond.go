@@ -129,6 +129,9 @@ const (
 	flashEndedAll
 	flashPersonDeleted
 	flashSite
+	flashPasskey
+	flashPasskeyNamed
+	flashPasskeyRemoved
 	flashTOTPOff
 )
 
@@ -189,6 +192,12 @@ func (f flash) text() string {
 		return "That account is deleted."
 	case flashSite:
 		return "The settings of the site are saved."
+	case flashPasskey:
+		return "Your passkey is added. Every other session is signed out."
+	case flashPasskeyNamed:
+		return "Your passkey has its new name."
+	case flashPasskeyRemoved:
+		return "That passkey is removed. Every other session is signed out."
 	}
 	return ""
 }

@@ -91,15 +91,18 @@ var rules = map[string]rule{
 	"POST /posts/{id}/delete": {ok: "303 /", others: "404"},
 	"GET /@{username}":        {ok: "200"},
 
-	"GET /register":        {ok: "200"},
-	"POST /register":       {fields: []string{"username", "x"}, ok: "422"},
-	"POST /register/check": {fields: []string{"username", "x"}, ok: "200"},
-	"GET /login":           {ok: "200"},
-	"POST /login":          {fields: []string{"username", "x", "password", "y"}, ok: "422"},
-	"GET /login/code":      {ok: "303 /login"},
-	"POST /login/code":     {fields: []string{"code", "123456"}, ok: "303 /login"},
-	"GET /logout":          {ok: "200", stranger: "303 /login?next=%2F"}, // not to sign in only to be asked to sign out
-	"POST /logout":         {ok: "303 /login"},
+	"GET /register":               {ok: "200"},
+	"POST /register":              {fields: []string{"username", "x"}, ok: "422"},
+	"POST /register/check":        {fields: []string{"username", "x"}, ok: "200"},
+	"GET /login":                  {ok: "200"},
+	"POST /login":                 {fields: []string{"username", "x", "password", "y"}, ok: "422"},
+	"GET /login/code":             {ok: "303 /login"},
+	"POST /login/code":            {fields: []string{"code", "123456"}, ok: "303 /login"},
+	"POST /login/passkey":         {ok: "422"},
+	"POST /login/passkey/options": {ok: "200"},
+
+	"GET /logout":  {ok: "200", stranger: "303 /login?next=%2F"}, // not to sign in only to be asked to sign out
+	"POST /logout": {ok: "303 /login"},
 
 	"GET /confirm":  {ok: "303 /"},
 	"POST /confirm": {ok: "422"},
@@ -117,21 +120,26 @@ var rules = map[string]rule{
 	"GET /name/suggestions": {ok: "200"},
 	"GET /actor/{id}":       {ok: "200"},
 
-	"GET /settings":                          {ok: "303 /settings/profile"},
-	"GET /settings/profile":                  {ok: "200"},
-	"POST /settings/profile":                 {fields: []string{"bio", "x"}, ok: "303 /settings/profile"},
-	"GET /settings/account":                  {ok: "200"},
-	"POST /settings/account":                 {ok: "422"},
-	"GET /settings/password":                 {ok: "200"},
-	"POST /settings/password":                {ok: "422"},
-	"GET /settings/security":                 {ok: "200"},
-	"GET /settings/security/totp":            {ok: "200"},
-	"POST /settings/security/totp":           {fields: []string{"code", "no code"}, ok: "422"},
-	"POST /settings/security/totp/disable":   {ok: "303 /settings/security"},
-	"POST /settings/security/recovery-codes": {ok: "303 /settings/security"},
-	"GET /settings/sessions":                 {ok: "200"},
-	"POST /settings/sessions/{id}/revoke":    {ok: "303 /login", others: "404"},
-	"POST /settings/sessions/revoke-others":  {ok: "303 /settings/sessions"},
+	"GET /settings":                                {ok: "303 /settings/profile"},
+	"GET /settings/profile":                        {ok: "200"},
+	"POST /settings/profile":                       {fields: []string{"bio", "x"}, ok: "303 /settings/profile"},
+	"GET /settings/account":                        {ok: "200"},
+	"POST /settings/account":                       {ok: "422"},
+	"GET /settings/password":                       {ok: "200"},
+	"POST /settings/password":                      {ok: "422"},
+	"GET /settings/security":                       {ok: "200"},
+	"GET /settings/security/totp":                  {ok: "200"},
+	"POST /settings/security/totp":                 {fields: []string{"code", "no code"}, ok: "422"},
+	"POST /settings/security/totp/disable":         {ok: "303 /settings/security"},
+	"POST /settings/security/recovery-codes":       {ok: "303 /settings/security"},
+	"POST /settings/security/passkeys/options":     {ok: "200"},
+	"POST /settings/security/passkeys":             {fields: []string{"name", "x"}, ok: "422"},
+	"POST /settings/security/passkeys/{id}/rename": {fields: []string{"name", "x"}, ok: "303 /settings/security", others: "404"},
+	"POST /settings/security/passkeys/{id}/remove": {ok: "303 /settings/security", others: "404"},
+
+	"GET /settings/sessions":                {ok: "200"},
+	"POST /settings/sessions/{id}/revoke":   {ok: "303 /login", others: "404"},
+	"POST /settings/sessions/revoke-others": {ok: "303 /settings/sessions"},
 
 	"GET /settings/export":      {ok: "200"},
 	"POST /settings/export":     {ok: "303 /settings/export"},
@@ -226,6 +234,9 @@ func thingOf(srv *server, owner *client, pattern string) string {
 	switch {
 	case strings.HasPrefix(pattern, "/posts/{id}"):
 		return strings.Replace(pattern, "/posts/{id}", srv.post(owner.user, "mine"), 1)
+	case strings.HasPrefix(pattern, passkeysPath+"/{id}"):
+		owner.addPasskey("Phone")
+		return strings.Replace(pattern, "{id}", owner.passkeyID(), 1)
 	case strings.HasPrefix(pattern, "/settings/sessions/{id}"):
 		id := owner.get("/settings/sessions").find("[data-session]").attr("data-session")
 		return strings.Replace(pattern, "{id}", id, 1)

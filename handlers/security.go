@@ -15,16 +15,23 @@ const (
 
 // securitySettings shows what guards the viewer's account beside the password, and what happened to it.
 func (s *Server) securitySettings(w http.ResponseWriter, r *http.Request) error {
-	factors, err := s.db.Factors(r.Context(), viewerLogin(r))
+	v, err := s.security(r)
 	if err != nil {
 		return err
 	}
-	events, err := s.db.SecurityEvents(r.Context(), viewer(r).ID)
-	if err != nil {
-		return err
-	}
-	p, v := s.page(w, r, "Security"), views.Security{Factors: factors, Events: events}
+	p := s.page(w, r, "Security")
 	return s.render(w, r, http.StatusOK, views.SecurityPage(p, v), views.SecuritySections(p, v))
+}
+
+func (s *Server) security(r *http.Request) (v views.Security, err error) {
+	if v.Factors, err = s.db.Factors(r.Context(), viewerLogin(r)); err != nil {
+		return v, err
+	}
+	if v.Passkeys.List, err = s.db.Passkeys(r.Context(), viewer(r).ID); err != nil {
+		return v, err
+	}
+	v.Events, err = s.db.SecurityEvents(r.Context(), viewer(r).ID)
+	return v, err
 }
 
 // viewerLogin is the sign-in that the viewer's session was made from.

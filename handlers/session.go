@@ -25,14 +25,13 @@ const (
 	keptKey    = "kept" // the session value they become
 )
 
+// newSessionManager does without scs.New, whose defaults bring another store and another codec into the binary. The
+// cookie is written by saveSession.
 func (s *Server) newSessionManager() *scs.SessionManager {
-	m := scs.New()
-	m.Store = s.store
-	m.Codec = models.SessionCodec{}
-	m.Lifetime = s.config.SessionLifetime
-	m.Cookie.Name = s.cookieName("session")
-	m.Cookie.Persist = false
-	return m
+	return &scs.SessionManager{
+		Store: s.store, Codec: models.SessionCodec{}, Lifetime: s.config.SessionLifetime,
+		Cookie: scs.SessionCookie{Name: s.cookieName("session")},
+	}
 }
 
 // saveSession writes the session if it changed, and its cookie.

@@ -75,7 +75,7 @@ func (db *DB) NoteSignIn(ctx context.Context, userID int64) (stays bool, err err
 	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		var earlier []SecurityEvent
 		err := tx.NewSelect().Model(&earlier).Column("ip", "user_agent").Distinct().
-			Where("user_id = ? AND kind IN (?)", userID, bun.In([]EventKind{SignedIn, NewDevice})).Limit(devicesKnown).Scan(ctx)
+			Where("user_id = ? AND kind IN (?)", userID, bun.List([]EventKind{SignedIn, NewDevice})).Limit(devicesKnown).Scan(ctx)
 		if err != nil {
 			return err
 		}

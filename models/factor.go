@@ -39,7 +39,6 @@ type secondFactor struct {
 
 	ID           int64  `bun:",pk"`
 	TOTPSecret   []byte `bun:"totp_secret"` // sealed; nil: none
-	TOTPStep     int64  `bun:"totp_step"`   // of the last code used
 	SessionEpoch int64
 }
 
@@ -107,7 +106,7 @@ func (db *DB) EnableTOTP(ctx context.Context, login Login, seed, code string) (c
 		return nil, Login{}, err
 	}
 	secret := keys.pendingTOTP(login, seed)
-	step, fits := matchTOTP(secret, code, db.now(), 0)
+	step, fits := matchTOTP(secret, code, db.now())
 	if !fits {
 		return nil, Login{}, FieldErrors{{"code", "Enter the code that your app shows now. If none fits, check the clock of your device."}}
 	}
@@ -133,10 +132,10 @@ func moveEpoch(ctx context.Context, change *bun.UpdateQuery, userID int64) (Logi
 	return Login{UserID: userID, Epoch: own.SessionEpoch}, notFound(err)
 }
 
-// matchTOTP returns the step whose code this is, of those that count now and come after the one last used.
-func matchTOTP(secret, code string, now time.Time, used int64) (step int64, fits bool) {
+// matchTOTP returns the step whose code this is, of those that count now.
+func matchTOTP(secret, code string, now time.Time) (step int64, fits bool) {
 	present := now.Unix() / totpPeriod
-	for step := max(present-totpSkew, used+1); step <= present+totpSkew; step++ {
+	for step := present - totpSkew; step <= present+totpSkew; step++ {
 		options := hotp.ValidateOpts{Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1}
 		if fits, err := hotp.ValidateCustom(compact(code), uint64(step), secret, options); fits && err == nil {
 			return step, true
@@ -197,7 +196,7 @@ func (db *DB) useTOTP(ctx context.Context, login Login, code string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNoKeys, err)
 	}
-	step, fits := matchTOTP(string(secret), code, db.now(), own.TOTPStep)
+	step, fits := matchTOTP(string(secret), code, db.now())
 	if !fits {
 		return ErrWrongCode
 	}

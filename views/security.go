@@ -9,8 +9,9 @@ import (
 
 // A Security is what members see of the security of their account.
 type Security struct {
-	Factors models.Factors
-	Events  []models.SecurityEvent
+	Factors  models.Factors
+	Passkeys Passkeys
+	Events   []models.SecurityEvent
 }
 
 // A TOTPSetup is what an app needs to know to show codes. An empty one says that the site cannot keep secrets.

@@ -3,6 +3,7 @@
 import "htmx.org"
 import "./composer.js"
 import "./links.js"
+import "./passkey.js"
 import "./password.js"
 import "./status.js"
 import "./timeline.js"

@@ -1,58 +1,36 @@
-// "Show password" buttons. They are served hidden, since they do nothing without this script.
+// "Show password" buttons.
 import { announce } from "./status.js"
 
-const shown = new WeakSet()
+document.documentElement.dataset.scripts = "" // has them shown
 
-function fields(button) {
-  return button
-    .getAttribute("aria-controls")
-    .split(" ")
-    .map((id) => document.getElementById(id))
-    .filter(Boolean)
-}
-
-const isShown = (button) => fields(button).some((field) => shown.has(field))
-
-function show(button, visible) {
-  button.textContent = visible ? "Hide password" : "Show password"
-  for (const field of fields(button)) {
-    field.type = visible ? "text" : "password"
-    if (visible) shown.add(field)
-    else shown.delete(field)
-  }
-}
+const shown = new WeakSet() // the fields whose password can be read
 
 const buttons = (root) => root.querySelectorAll("button[data-reveal]")
+const fieldOf = (button) => document.getElementById(button.getAttribute("aria-controls"))
 
-function unhide(root) {
-  for (const button of buttons(root)) button.hidden = false
+function show(button, visible) {
+  const field = fieldOf(button)
+  button.textContent = visible ? "Hide password" : "Show password"
+  field.type = visible ? "text" : "password"
+  if (visible) shown.add(field)
+  else shown.delete(field)
 }
 
-document.addEventListener("click", (event) => {
-  const button = event.target.closest("button[data-reveal]")
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("button[data-reveal]")
   if (!button) return
-  const visible = !isShown(button)
+  const visible = !shown.has(fieldOf(button))
   show(button, visible)
   announce(visible ? "Your password is shown." : "Your password is hidden.", true)
 })
 
 // Browsers keep what was typed into text fields for completion, so a password leaves as a password.
 function hideBeforeSending({ target: form }) {
-  for (const button of [...buttons(form)].filter(isShown)) {
-    show(button, false)
-    announce("")
-  }
+  for (const button of buttons(form)) show(button, false)
 }
 document.addEventListener("submit", hideBeforeSending, { capture: true }) // before htmx sends
 
-// Before the swap: a morph that hid the button, even for a moment, would take the focus from it.
-document.addEventListener("htmx:before:swap", ({ detail: { tasks } }) => {
-  for (const { fragment } of tasks) unhide(fragment)
-})
-
 // A morph keeps the field and gives it back its served type: what the reader chose is set again.
 document.addEventListener("htmx:after:swap", () => {
-  for (const button of buttons(document)) show(button, isShown(button))
+  for (const button of buttons(document)) show(button, shown.has(fieldOf(button)))
 })
-
-unhide(document)

@@ -6,21 +6,15 @@ const region = () => document.getElementById("status")
 export function announce(message, passing = false) {
   const line = document.createElement("p")
   line.className = passing ? "toast passing" : "toast"
+  line.dataset.ours = "" // a message from the server is not ours to take away
   line.textContent = message
-  region()?.replaceChildren(...(message ? [line] : []))
+  region()?.replaceChildren(line)
 }
 
-let shown = ""
+const clear = () => region()?.querySelector("[data-ours]")?.remove()
 
 function fail(what, ctx) {
-  shown = ctx?.request.form ? `${what} What you wrote is still here; try again.` : `${what} Try again.`
-  announce(shown)
-}
-
-// A message from the server is not ours to take away.
-function clear() {
-  if (shown && region()?.textContent === shown) announce("")
-  shown = ""
+  announce(ctx?.request.form ? `${what} What you wrote is still here; try again.` : `${what} Try again.`)
 }
 
 document.addEventListener("htmx:error", ({ detail: { ctx } }) => {

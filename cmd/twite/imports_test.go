@@ -132,7 +132,7 @@ func TestGoSourceKeepsTheRules(t *testing.T) {
 }
 
 func TestScriptsStaySmallAndBuildNoHTML(t *testing.T) {
-	const maxLines = 200
+	const maxLines = 215
 	total := 0
 	for _, file := range sourceFiles(t, ".js") {
 		if !strings.HasPrefix(file, "assets/js/") {

@@ -123,6 +123,9 @@ func purge(ctx context.Context, store *models.SessionStore, db *models.DB, event
 		if err := db.PurgeExports(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("old exports not removed", "error", err)
 		}
+		if err := db.PurgeChallenges(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("old challenges not removed", "error", err)
+		}
 		if err := db.PurgeTries(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("old tries not removed", "error", err)
 		}
