@@ -31,7 +31,8 @@ func sourceField(r *http.Request) string {
 func (s *Server) page(w http.ResponseWriter, r *http.Request, title string) views.Page {
 	p := views.Page{
 		Title: title, Path: r.URL.Path, Viewer: viewer(r), Now: s.db.CurrentTime(), SignUp: s.signUp(r), About: visit(r).Site.About,
-		Assets: s.assets.urls, NoIndex: !s.config.Public,
+		Inviting: mayInvite(r),
+		Assets:   s.assets.urls, NoIndex: !s.config.Public,
 	}
 	if r.Method == http.MethodGet && !partial(r) {
 		p.Flash = s.takeFlash(w, r)
@@ -117,6 +118,12 @@ const (
 	flashMailed
 	flashReset
 	flashFactor
+	flashRequested
+	flashOwner
+	flashInvited
+	flashTakenBack
+	flashApproved
+	flashRefused
 	flashExport
 	flashLeaving
 	flashStays
@@ -168,6 +175,18 @@ func (f flash) text() string {
 		return "Codes from an app are off. Every other session is signed out."
 	case flashFactor:
 		return "Your role on this site needs a second factor. Set one up here, then go on."
+	case flashRequested:
+		return "Your request is sent. You can sign in as soon as a moderator has let you in."
+	case flashOwner:
+		return "You are the owner of this site now. Sign in to look around."
+	case flashInvited:
+		return "Your invitation is made. Copy its link below."
+	case flashTakenBack:
+		return "Nobody can join by that invitation any more."
+	case flashApproved:
+		return "They are let in."
+	case flashRefused:
+		return "The request is refused and removed."
 	case flashExport:
 		return "Your export is being made."
 	case flashLeaving:

@@ -17,6 +17,10 @@ const (
 	MailFactors JobKind = "mail.factors" // a link that removes second factors, to the address To
 	MailNotice  JobKind = "mail.notice"  // word of the security event EventID, to its owner
 	MakeExport  JobKind = "export"       // the export that the user UserID waits for
+
+	MailRequest  JobKind = "mail.request"  // word of the request UserID, to the address To of a moderator
+	MailApproved JobKind = "mail.approved" // word to UserID that they are let in
+	MailRefused  JobKind = "mail.refused"  // word to the address To that they are not
 )
 
 // A Payload is what a job is about, as far as its kind needs it. It never holds a secret.

@@ -42,6 +42,12 @@ var deeds = map[string]struct {
 			return staff.Restore(ctx, target.ID)
 		},
 	},
+	models.AuditApprove: {prepare: waits, do: func(ctx context.Context, staff models.Staff, target *models.User) error {
+		return staff.Approve(ctx, target.ID)
+	}},
+	models.AuditRefuse: {prepare: waits, do: func(ctx context.Context, staff models.Staff, target *models.User) error {
+		return staff.Refuse(ctx, target.ID)
+	}},
 	models.AuditRole: {do: func(ctx context.Context, staff models.Staff, target *models.User) error {
 		role := models.Member
 		if target.Role == role {
@@ -71,6 +77,12 @@ var deeds = map[string]struct {
 	}},
 }
 
+// waits has somebody wait to be let in.
+func waits(ctx context.Context, db *models.DB, target *models.User) error {
+	_, err := models.Writer(db).NewRaw("UPDATE users SET awaiting_since = created_at WHERE id = ?", target.ID).Exec(ctx)
+	return err
+}
+
 func TestEveryDeedHasARule(t *testing.T) {
 	if n := reflect.TypeFor[models.Staff]().NumMethod(); n != len(deeds) {
 		t.Errorf("staff can do %d things, and %d have a rule: write down who may do them", n, len(deeds))
@@ -79,7 +91,7 @@ func TestEveryDeedHasARule(t *testing.T) {
 
 // whoMayActOnWhom is the policy, written down once more: by role of who acts, the roles of those it may be done to.
 var whoMayActOnWhom = map[bool]map[models.Role][]models.Role{
-	true: { // suspend and restore
+	true: { // suspend and restore, let in and refuse
 		models.Moderator: {models.Member},
 		models.Admin:     {models.Member, models.Moderator},
 		models.Owner:     models.Roles,
@@ -105,7 +117,7 @@ func TestG2_RanksDecideWhoMayActOnWhom(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				moderation := action == models.AuditSuspend || action == models.AuditRestore
+				moderation := slices.Contains([]string{models.AuditSuspend, models.AuditRestore, models.AuditApprove, models.AuditRefuse}, action)
 				allowed := slices.Contains(whoMayActOnWhom[moderation][role], of)
 				before := trace(t, db, target)
 				entries := count(t, db, "SELECT count(*) FROM audit")
@@ -309,7 +321,8 @@ func TestK5_DeedsCountOnOtherNodesAtOnce(t *testing.T) {
 	owner := userIn(t, servers[0], "boss", models.Owner)
 	staff := servers[0].As(actorOf(owner))
 	for action, deed := range deeds {
-		if slices.Contains([]string{models.AuditRestore, models.AuditResetMail, models.AuditResetLink, models.AuditFactorsMail, models.AuditFactorsLink}, action) {
+		if slices.Contains([]string{models.AuditRestore, models.AuditResetMail, models.AuditResetLink, models.AuditFactorsMail, models.AuditFactorsLink,
+			models.AuditApprove, models.AuditRefuse}, action) {
 			continue // they end nothing yet
 		}
 		target := userIn(t, servers[0], "target-"+action[:3], models.Member)

@@ -38,6 +38,9 @@ func TestMailSaysTheSameInBothForms(t *testing.T) {
 	for name, m := range map[string]Mail{
 		"reset":          ResetMail(site, "TOKEN", "walker", time.Hour),
 		"notice":         NoticeMail(site, "walker", models.SecurityEvent{Kind: models.PasswordReset, IP: "192.0.2.1"}),
+		"request":        RequestMail(site, "walker"),
+		"approved":       ApprovedMail(site, "walker"),
+		"refused":        RefusedMail(site),
 		"without a link": {Subject: "News", Lines: []string{"There is none."}, Site: site},
 		"markup":         {Subject: `</title><b>"Zoë" & co</b>`, Lines: []string{`<script>"Zoë's" & co</script>`, "two"}, Link: site + `/?a="b"&c=<d>`, Site: site},
 	} {
