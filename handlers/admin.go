@@ -40,6 +40,7 @@ func (s *Server) updateSite(w http.ResponseWriter, r *http.Request) error {
 		ConfirmEmail: r.PostForm.Get("confirm_email") != "",
 	}
 	err := s.db.UpdateSite(r.Context(), auditActor(r), site)
+	s.logSecurity(r, models.AuditSettings, 0, err)
 	if errors.As(err, &f.Errors) {
 		return s.showSiteForm(w, r, http.StatusUnprocessableEntity, f)
 	}
@@ -48,6 +49,16 @@ func (s *Server) updateSite(w http.ResponseWriter, r *http.Request) error {
 	}
 	p := s.page(w, r, "Site settings")
 	return s.finish(w, r, flashSite, LocalPath{"/admin/settings"}, views.AdminSettingsForm(p, f, s.config.Registration), views.Title(p))
+}
+
+// endAllSessions signs everybody out on whom the viewer may act.
+func (s *Server) endAllSessions(w http.ResponseWriter, r *http.Request) error {
+	err := s.db.EndAllSessions(r.Context(), auditActor(r))
+	s.logSecurity(r, models.AuditEndAll, 0, err)
+	if err != nil {
+		return err
+	}
+	return s.leave(w, r, flashEndedAll, LocalPath{"/admin/settings"})
 }
 
 // auditLog lists who did what to whom.

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
+
+	"github.com/go-chi/chi/v5"
 
 	"twite/models"
 	"twite/views"
@@ -79,14 +82,22 @@ func (s *Server) personView(r *http.Request, id int64, v views.PersonView) (view
 	return v, err
 }
 
+// act does something to the account of that id, in the name of the viewer. action is what both logs call it.
+func (s *Server) act(r *http.Request, action string, id int64, do func(models.Staff) error) error {
+	err := do(s.db.As(auditActor(r)))
+	s.logSecurity(r, action, id, err)
+	return err
+}
+
 // deed is the handler of a button on a member's page: it does one thing to them, and shows the page anew.
-func (s *Server) deed(done flash, do func(staff models.Staff, ctx context.Context, userID int64) error) handler {
+func (s *Server) deed(action string, done flash, do func(staff models.Staff, ctx context.Context, userID int64) error) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		id, err := pathID(r)
 		if err != nil {
 			return err
 		}
-		if err := do(s.db.As(auditActor(r)), r.Context(), id); err != nil {
+		err = s.act(r, action, id, func(staff models.Staff) error { return do(staff, r.Context(), id) })
+		if err != nil {
 			return err
 		}
 		return s.finishDeed(w, r, id, done)
@@ -115,7 +126,9 @@ func (s *Server) setRole(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f := views.Form{Values: typed(r, "role", "username")}
-	err = s.db.As(auditActor(r)).SetRole(r.Context(), id, models.Role(r.PostForm.Get("role")), r.PostForm.Get("username"))
+	err = s.act(r, models.AuditRole, id, func(staff models.Staff) error {
+		return staff.SetRole(r.Context(), id, models.Role(r.PostForm.Get("role")), r.PostForm.Get("username"))
+	})
 	if errors.As(err, &f.Errors) {
 		return s.showPerson(w, r, http.StatusUnprocessableEntity, id, views.PersonView{Form: f})
 	}
@@ -125,21 +138,64 @@ func (s *Server) setRole(w http.ResponseWriter, r *http.Request) error {
 	return s.finishDeed(w, r, id, flashRole)
 }
 
-// resetLink has a link for a new password mailed to a member. Only where no mail can be sent is it shown, to be handed over.
-func (s *Server) resetLink(w http.ResponseWriter, r *http.Request) error {
-	if s.config.Mail {
-		return s.deed(flashResetMailed, models.Staff.MailReset)(w, r)
+// A helpLink is a link that helps a member who lost something. Staff have it mailed, and never see it; only where no mail
+// can be sent is it shown to them, to be handed over.
+type helpLink struct {
+	mailAction, linkAction string // as both logs call it
+	mail                   func(models.Staff, context.Context, int64) error
+	make                   func(models.Staff, context.Context, int64, time.Duration) (token string, err error)
+	path                   string // before the token
+}
+
+var (
+	passwordLink = helpLink{models.AuditResetMail, models.AuditResetLink, models.Staff.MailReset, models.Staff.ResetLink, "/password/reset"}
+	factorsLink  = helpLink{models.AuditFactorsMail, models.AuditFactorsLink, models.Staff.MailFactors, models.Staff.FactorsLink, "/login/factors"}
+)
+
+// help is the handler of the button for such a link.
+func (s *Server) help(link helpLink) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		id, err := pathID(r)
+		if err != nil {
+			return err
+		}
+		if !s.config.Mail {
+			return s.handOver(w, r, id, link)
+		}
+		var f views.Form
+		err = s.mailHelp(r, id, link)
+		if status := rejected(w, err, &f); status != 0 {
+			return s.showPerson(w, r, status, id, views.PersonView{Form: f})
+		}
+		if err != nil {
+			return err
+		}
+		return s.finishDeed(w, r, id, flashHelpMailed)
 	}
-	id, err := pathID(r)
+}
+
+// mailHelp has the link mailed, behind the limit on mails to one address. What strangers ask for is counted apart: they
+// cannot keep staff from helping.
+func (s *Server) mailHelp(r *http.Request, id int64, link helpLink) error {
+	return s.act(r, link.mailAction, id, func(staff models.Staff) error {
+		if err := s.take(r.Context(), link.mailAction, accountKey(id), s.config.Limits.Mail); err != nil {
+			return err
+		}
+		return link.mail(staff, r.Context(), id)
+	})
+}
+
+func (s *Server) handOver(w http.ResponseWriter, r *http.Request, id int64, link helpLink) error {
+	var token string
+	err := s.act(r, link.linkAction, id, func(staff models.Staff) (err error) {
+		token, err = link.make(staff, r.Context(), id, s.config.ResetLifetime)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	token, err := s.db.As(auditActor(r)).ResetLink(r.Context(), id, s.config.ResetLifetime)
-	if err != nil {
-		return err
-	}
-	link := s.config.BaseURL.JoinPath("/password/reset", token).String()
-	return s.showPerson(w, r, http.StatusOK, id, views.PersonView{Link: link, Done: true})
+	address := s.config.BaseURL.JoinPath(link.path, token).String()
+	return s.showPerson(w, r, http.StatusOK, id, views.PersonView{Link: address, Done: true})
 }
 
 // askDeletePerson asks before a member is deleted.
@@ -170,7 +226,9 @@ func (s *Server) deletePerson(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f := views.Form{Values: typed(r, "username")}
-	err = s.db.As(auditActor(r)).Delete(r.Context(), id, r.PostForm.Get("username"))
+	err = s.act(r, models.AuditDelete, id, func(staff models.Staff) error {
+		return staff.Delete(r.Context(), id, r.PostForm.Get("username"))
+	})
 	if errors.As(err, &f.Errors) {
 		return s.showDeletePerson(w, r, http.StatusUnprocessableEntity, id, f)
 	}
@@ -178,4 +236,26 @@ func (s *Server) deletePerson(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.leave(w, r, flashPersonDeleted, LocalPath{peoplePath})
+}
+
+// factorsPage asks whoever holds a good link before their second factors go. It uses nothing up: mail programs open links.
+func (s *Server) factorsPage(w http.ResponseWriter, r *http.Request) error {
+	token := chi.URLParam(r, "token")
+	if err := s.db.CheckToken(r.Context(), models.FactorsToken, token); err != nil {
+		return deadLink(err)
+	}
+	s.hideAddress(w)
+	p := s.page(w, r, "Remove your second factors")
+	p.NoIndex = true
+	return s.render(w, r, http.StatusOK, views.FactorsPage(p, token), views.FactorsForm(p, token))
+}
+
+// removeFactors takes the second factors of whoever holds a good link, and leads to the sign-in.
+func (s *Server) removeFactors(w http.ResponseWriter, r *http.Request) error {
+	err := s.db.ResetFactorsBy(r.Context(), chi.URLParam(r, "token"))
+	s.logSecurity(r, models.AuditFactors, 0, err)
+	if err != nil {
+		return deadLink(err)
+	}
+	return s.leave(w, r, flashFactorsGone, LocalPath{"/login"})
 }

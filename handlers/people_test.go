@@ -237,6 +237,57 @@ func TestASVS_6_4_6_AdminsStartAResetButNeverSeeIt(t *testing.T) {
 	}
 }
 
+// TestLostFactorsAreRemovedByTheirOwner: staff can have the link sent, and nothing is gone until the member uses it.
+func TestLostFactorsAreRemovedByTheirOwner(t *testing.T) {
+	srv := newServer(t)
+	boss, bob := srv.staff("boss", models.Admin), srv.login("bob")
+	boss.get(bob.people("")).lacks(t, "form[action="+bob.people("reset-factors")+"]")
+	srv.exec("UPDATE users SET totp_secret = 'x' WHERE username = 'bob'")
+	boss.get(bob.people("")).shows(t, "form[action="+bob.people("reset-factors")+"]", "Mail a link")
+	for _, way := range bothWays {
+		answer := boss.post(bob.people("reset-factors"), nil, way...)
+		answer.mayBe(t, 303, 200)
+		if strings.Contains(answer.body, "/login/factors/") {
+			t.Errorf("the link is shown: %s", answer)
+		}
+	}
+	if n := srv.count("SELECT count(*) FROM jobs WHERE kind = 'mail.factors'"); n != 2 {
+		t.Errorf("%d mails, want 2", n)
+	}
+	path := "/login/factors/" + srv.token("/login/factors/", "bob")
+	const factors = "SELECT count(*) FROM users WHERE totp_secret IS NOT NULL"
+	for _, way := range bothWays {
+		srv.visitor().get(path, way...).wants(t, 200).shows(t, "form[action="+path+"]", "Remove them")
+	}
+	if srv.count(factors) != 1 || !bob.signedIn() {
+		t.Error("opening the link changed something")
+	}
+	srv.visitor().post(path, nil).wants(t, 303).leadsTo(t, "/login")
+	if srv.count(factors) != 0 || bob.signedIn() {
+		t.Error("the factors or the session are still there")
+	}
+	srv.visitor().post(path, nil).wants(t, 404)
+	srv.visitor().get(path).wants(t, 404)
+	srv.visitor().get(strings.Replace(srv.resetPath("bob"), "/password/reset/", "/login/factors/", 1)).wants(t, 404)
+	bob.signIn("bob")
+}
+
+func TestStaffMailFewResetsToOneMember(t *testing.T) {
+	srv := newServer(t, mailLimit(t, "2/1h"))
+	boss, bob, carol := srv.staff("boss", models.Admin), srv.login("bob"), srv.login("carol")
+	for range 2 {
+		boss.post(bob.people("reset-link"), nil).wants(t, 303)
+	}
+	for _, way := range bothWays {
+		answer := boss.post(bob.people("reset-link"), nil, way...).wants(t, 429).shows(t, "#person [role=alert]", "Too many tries.")
+		wantRetryAfter(t, answer, time.Hour)
+	}
+	boss.post(carol.people("reset-link"), nil).wants(t, 303)
+	if n := srv.count("SELECT count(*) FROM jobs WHERE kind = 'mail.reset'"); n != 3 {
+		t.Errorf("%d mails, want 3", n)
+	}
+}
+
 func TestWithoutMailAResetLinkIsHandedOver(t *testing.T) {
 	for name, way := range bothWays {
 		srv := newServer(t, noMail)
@@ -284,13 +335,47 @@ func TestASVS_7_5_3_AdminFormsNeedAFreshSignIn(t *testing.T) {
 	}
 }
 
+// TestWhatStaffDoIsLogged beside the audit log, refusals included, with who and to whom by number.
+func TestWhatStaffDoIsLogged(t *testing.T) {
+	srv := newServer(t)
+	boss, other, bob := srv.staff("boss", models.Admin), srv.staff("other", models.Admin), srv.login("bob")
+	for _, tt := range []struct {
+		path, action, result string
+		fields               url.Values
+		account              *client
+	}{
+		{bob.people("suspend"), "suspend", "ok", nil, bob},
+		{other.people("suspend"), "suspend", "refused", nil, other},
+		{bob.people("restore"), "restore", "ok", nil, bob},
+		{bob.people("role"), "role", "refused", form("role", "owner"), bob},
+		{bob.people("reset-link"), "reset_mail", "ok", nil, bob},
+		{bob.people("end-sessions"), "end_sessions", "ok", nil, bob},
+		{bob.people("delete"), "delete", "refused", form("username", "boss"), bob},
+		{"/admin/settings", "settings", "refused", form("inviting", "king"), nil},
+		{"/admin/end-sessions", "end_all_sessions", "ok", nil, nil},
+	} {
+		boss.post(tt.path, tt.fields)
+		lines := srv.log.lines(t, "security")
+		line := lines[len(lines)-1]
+		if line["action"] != tt.action || line["result"] != tt.result {
+			t.Errorf("%s is logged as %v", tt.path, line)
+		}
+		wantID(t, line, "user", boss, true)
+		wantID(t, line, "account", tt.account, tt.account != nil)
+	}
+}
+
 func TestOnlyStaffAreLedToTheAdminPages(t *testing.T) {
 	srv := newServer(t)
+	srv.user("stranger-to-all")
 	for role, tabs := range map[models.Role]int{models.Member: 0, models.Moderator: 2, models.Admin: 5, models.Owner: 5} {
 		c := srv.staff("user-"+string(role), role)
 		home := c.get("/")
 		if led := home.find(".account a[href=/admin/people]") != nil; led != (tabs > 0) {
 			t.Errorf("%s: led to the admin pages: %t", role, led)
+		}
+		if managed := c.get("/@stranger-to-all").find("a[href=/admin/people/1]") != nil; managed != (tabs > 0) {
+			t.Errorf("%s: led from a profile to its admin page: %t", role, managed)
 		}
 		if tabs == 0 {
 			c.get("/admin/people").wants(t, 403).shows(t, "h1", "This is for the people who run this site")

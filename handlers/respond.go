@@ -135,8 +135,10 @@ const (
 	flashSuspended
 	flashRestored
 	flashRole
-	flashResetMailed
+	flashHelpMailed
+	flashFactorsGone
 	flashEndedSessions
+	flashEndedAll
 	flashPersonDeleted
 	flashSite
 	flashPasskey
@@ -212,10 +214,14 @@ func (f flash) text() string {
 		return "That account may sign in again."
 	case flashRole:
 		return "The role is changed."
-	case flashResetMailed:
-		return "A link for a new password is on its way to them."
+	case flashHelpMailed:
+		return "A link is on its way to them."
+	case flashFactorsGone:
+		return "Your second factors are removed, and every session is signed out. Sign in with your password."
 	case flashEndedSessions:
 		return "That account is signed out everywhere."
+	case flashEndedAll:
+		return "Everybody below your role is signed out."
 	case flashPersonDeleted:
 		return "That account is deleted."
 	case flashSite:

@@ -120,7 +120,7 @@ func (s *server) token(path, name string) string {
 	s.t.Helper()
 	purposes := map[string]models.Purpose{
 		"/password/reset/": models.ResetPassword, "/login/link/": models.SignInLink,
-		"/email/confirm/": models.ConfirmEmail, "/email/undo/": models.UndoEmail,
+		"/login/factors/": models.FactorsToken, "/email/confirm/": models.ConfirmEmail, "/email/undo/": models.UndoEmail,
 	}
 	text, _, err := s.db.IssueToken(s.t.Context(), purposes[path], name, tokenLife)
 	if err != nil {

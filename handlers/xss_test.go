@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/net/html"
+
+	"twite/models"
 )
 
 // attacks are texts that would become markup, attributes or scripts if they were not escaped: ways out of where the text
@@ -82,7 +84,7 @@ func TestG4_NoTextBecomesMarkup(t *testing.T) {
 		t.Fatalf("%d attacks, want at least 200", len(texts))
 	}
 	srv := newServer(t)
-	alice := srv.login("alice")
+	alice, boss := srv.login("alice"), srv.staff("boss", models.Owner)
 	post := srv.post(alice.user, "harmless")
 	pages := []struct {
 		name string
@@ -109,6 +111,10 @@ func TestG4_NoTextBecomesMarkup(t *testing.T) {
 		{"rejected sign-in", func(text string) *response {
 			return srv.visitor().post("/login", form("username", text, "password", text, "next", text, "kept_path", text, "kept_field_body", text), htmx())
 		}},
+		{"rejected settings of the site", func(text string) *response {
+			return boss.post("/admin/settings", form("about", text+strings.Repeat(" long", 40), "registration", text, "inviting", text, "second_factor", text), htmx())
+		}},
+		{"search for people", func(text string) *response { return boss.get("/admin/people?q=" + url.QueryEscape(text+"\\?")) }},
 		{"name form", func(text string) *response { return srv.visitor().post("/name", form("name", text), htmx()) }},
 		{"kept text", func(text string) *response {
 			return srv.visitor().post("/posts", form("body", text, "draft_key", text), htmx())
@@ -132,7 +138,7 @@ func TestG4_NoTextBecomesMarkup(t *testing.T) {
 // TestG4_NoStoredTextBecomesMarkup keeps each attack where a member's words are kept, and looks at every page that shows them.
 func TestG4_NoStoredTextBecomesMarkup(t *testing.T) {
 	srv := newServer(t)
-	alice := srv.login("alice")
+	alice := srv.staff("alice", models.Owner)
 	bob := srv.login("bob")
 	post := srv.post(alice.user, "harmless")
 	store := func(text string) {
@@ -142,7 +148,7 @@ func TestG4_NoStoredTextBecomesMarkup(t *testing.T) {
 			t.Fatalf("%q: status %d", text, answer.status)
 		}
 	}
-	paths := []string{"/", "/@alice", post, post + "/edit", post + "/delete", "/settings/profile", "/actor/26073614"}
+	paths := []string{"/", "/@alice", post, post + "/edit", post + "/delete", "/settings/profile", "/actor/26073614", "/admin/people", alice.people("")}
 	store("harmless")
 	want := make(map[string][]string)
 	for _, path := range paths {

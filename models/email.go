@@ -83,7 +83,7 @@ func (db *DB) PendingEmail(ctx context.Context, userID int64) (email string, err
 // case nothing has changed.
 func (db *DB) ConfirmEmail(ctx context.Context, text string) error {
 	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		t, err := db.useToken(ctx, tx, tokenWith, hashToken(text), bun.In([]Purpose{ConfirmEmail, ChangeEmail}))
+		t, err := db.useToken(ctx, tx, tokenWith, hashToken(text), bun.List([]Purpose{ConfirmEmail, ChangeEmail}))
 		if err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (db *DB) changeEmail(ctx context.Context, tx bun.Tx, t *token) error {
 // else has the address by now.
 func (db *DB) UndoEmail(ctx context.Context, text string) error {
 	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		t, err := db.useToken(ctx, tx, tokenWith, hashToken(text), bun.In([]Purpose{UndoEmail}))
+		t, err := db.useToken(ctx, tx, tokenWith, hashToken(text), bun.List([]Purpose{UndoEmail}))
 		if err != nil {
 			return err
 		}

@@ -241,17 +241,34 @@ func (db *DB) ResetFactors(ctx context.Context, actor AuditActor, username strin
 		if err := db.inTurn(tx.NewSelect().Model(user).Where("username_key = ?", key(username))).Scan(ctx); err != nil {
 			return notFound(err)
 		}
-		if _, err := moveEpoch(ctx, tx.NewUpdate().Set("totp_secret = NULL, totp_step = 0"), user.ID); err != nil {
+		if err := db.resetFactors(ctx, tx, user.ID); err != nil {
 			return err
 		}
-		for _, table := range []string{"recovery_codes", "passkeys"} {
-			if _, err := tx.NewDelete().Table(table).Where("user_id = ?", user.ID).Exec(ctx); err != nil {
-				return err
-			}
-		}
-		if err := db.note(ctx, tx, user.ID, FactorsReset, ""); err != nil {
-			return err
-		}
-		return db.audit(ctx, tx, actor, "reset factors", user.ID, user.Username, "")
+		return db.audit(ctx, tx, actor, AuditFactors, user.ID, user.Username, "")
 	})
+}
+
+// ResetFactorsBy is ResetFactors by a token, which is then used up: staff can have one sent to somebody, but it is that
+// somebody who uses it. It returns ErrNotFound for a token that is not good.
+func (db *DB) ResetFactorsBy(ctx context.Context, text string) error {
+	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		t, err := db.useToken(ctx, tx, tokenWith, hashToken(text), bun.List([]Purpose{FactorsToken}))
+		if err != nil {
+			return err
+		}
+		return db.resetFactors(ctx, tx, t.UserID)
+	})
+}
+
+// resetFactors removes the second factors of an account, which ends its sessions, and has its owner told.
+func (db *DB) resetFactors(ctx context.Context, tx bun.Tx, userID int64) error {
+	if _, err := moveEpoch(ctx, tx.NewUpdate().Set("totp_secret = NULL, totp_step = 0"), userID); err != nil {
+		return err
+	}
+	for _, table := range []string{"recovery_codes", "passkeys"} {
+		if _, err := tx.NewDelete().Table(table).Where("user_id = ?", userID).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	return db.note(ctx, tx, userID, FactorsReset, "")
 }

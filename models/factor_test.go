@@ -338,7 +338,7 @@ func TestResetFactors(t *testing.T) {
 	}
 	wantEvents(t, db, alice.ID, models.FactorsReset, models.TOTPEnabled)
 	entries, _, err := db.AuditLog(ctx, 0)
-	if err != nil || len(entries) != 1 || entries[0].Actor != "command line" || entries[0].Action != "reset factors" || entries[0].Target != "alice" || entries[0].TargetID != alice.ID {
+	if err != nil || len(entries) != 1 || entries[0].Actor != "command line" || entries[0].Action != models.AuditFactors || entries[0].Target != "alice" || entries[0].TargetID != alice.ID {
 		t.Errorf("the audit log is %+v, %v", entries, err)
 	}
 }

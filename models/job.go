@@ -13,9 +13,10 @@ import (
 type JobKind string
 
 const (
-	MailReset  JobKind = "mail.reset"  // a link for a new password, to the address To
-	MailNotice JobKind = "mail.notice" // word of the security event EventID, to its owner
-	MakeExport JobKind = "export"      // the export that the user UserID waits for
+	MailReset   JobKind = "mail.reset"   // a link for a new password, to the address To
+	MailFactors JobKind = "mail.factors" // a link that removes second factors, to the address To
+	MailNotice  JobKind = "mail.notice"  // word of the security event EventID, to its owner
+	MakeExport  JobKind = "export"       // the export that the user UserID waits for
 
 	MailRequest      JobKind = "mail.request"       // word of the request UserID, to the address To of a moderator
 	MailApproved     JobKind = "mail.approved"      // word to UserID that they are let in

@@ -76,7 +76,7 @@ func (db *DB) FindSignInLink(ctx context.Context, text, cookie string) (use Toke
 
 // SignInByLink uses up a sign-in link in the browser with this cookie; ErrNotFound if it is not good there.
 func (db *DB) SignInByLink(ctx context.Context, text, cookie string) (Login, error) {
-	return db.signInBy(ctx, tokenWith+" AND t.browser_hash = ?", hashToken(text), bun.In([]Purpose{SignInLink}), hashToken(cookie))
+	return db.signInBy(ctx, tokenWith+" AND t.browser_hash = ?", hashToken(text), bun.List([]Purpose{SignInLink}), hashToken(cookie))
 }
 
 // SignInByCode uses up the sign-in link that the browser with this cookie asked for, by the code that came with it.

@@ -17,7 +17,11 @@ const (
 	AuditPassword    = "password"
 	AuditResetLink   = "reset_link" // was shown to who asked for it
 	AuditResetMail   = "reset_mail"
+	AuditFactors     = "reset_factors"
+	AuditFactorsLink = "factors_link" // as reset_link
+	AuditFactorsMail = "factors_mail"
 	AuditEndSessions = "end_sessions"
+	AuditEndAll      = "end_all_sessions" // of everybody below
 	AuditDelete      = "delete"
 	AuditSettings    = "settings" // of the site
 )
@@ -182,21 +186,39 @@ func (s Staff) SetRole(ctx context.Context, userID int64, role Role, typed strin
 
 // MailReset has a link for a new password mailed to the member: who acts never sees it.
 func (s Staff) MailReset(ctx context.Context, userID int64) error {
-	return s.act(ctx, userID, Admin, AuditResetMail, func(ctx context.Context, tx bun.Tx, _, target party) (string, error) {
+	return s.mailLink(ctx, userID, AuditResetMail, MailReset)
+}
+
+// MailFactors has a link mailed to the member that takes their second factors away.
+func (s Staff) MailFactors(ctx context.Context, userID int64) error {
+	return s.mailLink(ctx, userID, AuditFactorsMail, MailFactors)
+}
+
+func (s Staff) mailLink(ctx context.Context, userID int64, action string, kind JobKind) error {
+	return s.act(ctx, userID, Admin, action, func(ctx context.Context, tx bun.Tx, _, target party) (string, error) {
 		if target.SuspendedAt != nil {
 			return "", ErrNotFound
 		}
-		return "", s.db.enqueue(ctx, tx, MailReset, Payload{To: target.Email})
+		return "", s.db.enqueue(ctx, tx, kind, Payload{To: target.Email})
 	})
 }
 
 // ResetLink returns the token of a link for a new password, to be handed over where no mail can be sent.
 func (s Staff) ResetLink(ctx context.Context, userID int64, lifetime time.Duration) (text string, err error) {
-	err = s.act(ctx, userID, Admin, AuditResetLink, func(ctx context.Context, tx bun.Tx, _, target party) (string, error) {
+	return s.makeLink(ctx, userID, AuditResetLink, ResetPassword, lifetime)
+}
+
+// FactorsLink is ResetLink for a link that takes second factors away.
+func (s Staff) FactorsLink(ctx context.Context, userID int64, lifetime time.Duration) (text string, err error) {
+	return s.makeLink(ctx, userID, AuditFactorsLink, FactorsToken, lifetime)
+}
+
+func (s Staff) makeLink(ctx context.Context, userID int64, action string, purpose Purpose, lifetime time.Duration) (text string, err error) {
+	err = s.act(ctx, userID, Admin, action, func(ctx context.Context, tx bun.Tx, _, target party) (string, error) {
 		if target.SuspendedAt != nil {
 			return "", ErrNotFound
 		}
-		text, err = s.db.issueToken(ctx, tx, ResetPassword, target.credentials, lifetime)
+		text, err = s.db.issueToken(ctx, tx, purpose, target.credentials, lifetime)
 		return "", err
 	})
 	return text, err
@@ -211,6 +233,29 @@ func (s Staff) EndSessions(ctx context.Context, userID int64) error {
 			return "", err
 		}
 		return "", s.db.note(WithVisit(ctx, new(Visit)), tx, target.ID, SessionsEnded, "by the people who run this site")
+	})
+}
+
+// EndAllSessions signs everybody out on whom the actor may act, as after a break-in. It returns ErrRank for who is no admin.
+func (db *DB) EndAllSessions(ctx context.Context, by AuditActor) error {
+	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		var all parties // of everybody, in the order in which other deeds lock a few of them
+		if err := db.inTurn(tx.NewSelect().Model(&all).Order("u.id")).Scan(ctx); err != nil {
+			return err
+		}
+		actor := all.find(by.ID)
+		if by == CommandLine {
+			actor.Role = Owner
+		} else if actor.ID == 0 || !actor.active() || !actor.Role.AtLeast(Admin) {
+			return ErrRank
+		}
+		below := slices.DeleteFunc(slices.Clone(Roles), func(r Role) bool { return !actor.Role.Outranks(r) })
+		_, err := tx.NewUpdate().Model((*User)(nil)).Set("session_epoch = session_epoch + 1").
+			Where("id <> ? AND role IN (?)", actor.ID, bun.List(below)).Exec(ctx)
+		if err != nil {
+			return err
+		}
+		return db.audit(ctx, tx, by, AuditEndAll, 0, "", "")
 	})
 }
 

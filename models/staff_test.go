@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -41,6 +42,12 @@ var deeds = map[string]struct {
 			return staff.Restore(ctx, target.ID)
 		},
 	},
+	models.AuditApprove: {prepare: waits, do: func(ctx context.Context, staff models.Staff, target *models.User) error {
+		return staff.Approve(ctx, target.ID)
+	}},
+	models.AuditRefuse: {prepare: waits, do: func(ctx context.Context, staff models.Staff, target *models.User) error {
+		return staff.Refuse(ctx, target.ID)
+	}},
 	models.AuditRole: {do: func(ctx context.Context, staff models.Staff, target *models.User) error {
 		role := models.Member
 		if target.Role == role {
@@ -55,6 +62,13 @@ var deeds = map[string]struct {
 		_, err := staff.ResetLink(ctx, target.ID, time.Hour)
 		return err
 	}},
+	models.AuditFactorsMail: {do: func(ctx context.Context, staff models.Staff, target *models.User) error {
+		return staff.MailFactors(ctx, target.ID)
+	}},
+	models.AuditFactorsLink: {do: func(ctx context.Context, staff models.Staff, target *models.User) error {
+		_, err := staff.FactorsLink(ctx, target.ID, time.Hour)
+		return err
+	}},
 	models.AuditEndSessions: {do: func(ctx context.Context, staff models.Staff, target *models.User) error {
 		return staff.EndSessions(ctx, target.ID)
 	}},
@@ -63,9 +77,21 @@ var deeds = map[string]struct {
 	}},
 }
 
+// waits has somebody wait to be let in.
+func waits(ctx context.Context, db *models.DB, target *models.User) error {
+	_, err := models.Writer(db).NewRaw("UPDATE users SET awaiting_since = created_at WHERE id = ?", target.ID).Exec(ctx)
+	return err
+}
+
+func TestEveryDeedHasARule(t *testing.T) {
+	if n := reflect.TypeFor[models.Staff]().NumMethod(); n != len(deeds) {
+		t.Errorf("staff can do %d things, and %d have a rule: write down who may do them", n, len(deeds))
+	}
+}
+
 // whoMayActOnWhom is the policy, written down once more: by role of who acts, the roles of those it may be done to.
 var whoMayActOnWhom = map[bool]map[models.Role][]models.Role{
-	true: { // suspend and restore
+	true: { // suspend and restore, let in and refuse
 		models.Moderator: {models.Member},
 		models.Admin:     {models.Member, models.Moderator},
 		models.Owner:     models.Roles,
@@ -91,7 +117,7 @@ func TestG2_RanksDecideWhoMayActOnWhom(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				moderation := action == models.AuditSuspend || action == models.AuditRestore
+				moderation := slices.Contains([]string{models.AuditSuspend, models.AuditRestore, models.AuditApprove, models.AuditRefuse}, action)
 				allowed := slices.Contains(whoMayActOnWhom[moderation][role], of)
 				before := trace(t, db, target)
 				entries := count(t, db, "SELECT count(*) FROM audit")
@@ -295,8 +321,9 @@ func TestK5_DeedsCountOnOtherNodesAtOnce(t *testing.T) {
 	owner := userIn(t, servers[0], "boss", models.Owner)
 	staff := servers[0].As(actorOf(owner))
 	for action, deed := range deeds {
-		if action == models.AuditRestore || action == models.AuditResetMail || action == models.AuditResetLink {
-			continue // they end nothing
+		if slices.Contains([]string{models.AuditRestore, models.AuditResetMail, models.AuditResetLink, models.AuditFactorsMail, models.AuditFactorsLink,
+			models.AuditApprove, models.AuditRefuse}, action) {
+			continue // they end nothing yet
 		}
 		target := userIn(t, servers[0], "target-"+action[:3], models.Member)
 		elsewhere := []*models.SessionStore{servers[1].SessionStore(idle), servers[2].SessionStore(idle)}
@@ -314,6 +341,34 @@ func TestK5_DeedsCountOnOtherNodesAtOnce(t *testing.T) {
 				t.Errorf("%s: the session lives on elsewhere", action)
 			}
 		}
+	}
+}
+
+// TestASVS_7_4_5_StaffSignEverybodyBelowOut, and nobody else.
+func TestASVS_7_4_5_StaffSignEverybodyBelowOut(t *testing.T) {
+	db, ctx := modelstest.New(t), t.Context()
+	users := make(map[models.Role]*models.User)
+	for _, role := range models.Roles {
+		users[role] = userIn(t, db, "user-"+string(role), role)
+		userIn(t, db, "other-"+string(role), role)
+	}
+	const signedOut = "SELECT count(*) FROM users WHERE session_epoch > 0"
+	for _, role := range []models.Role{models.Member, models.Moderator} {
+		wantError(t, db.EndAllSessions(ctx, actorOf(users[role])), models.ErrRank)
+	}
+	wantError(t, db.EndAllSessions(ctx, models.AuditActor{}), models.ErrRank)
+	for _, by := range []struct {
+		actor models.AuditActor
+		ends  int
+	}{{actorOf(users[models.Admin]), 4}, {actorOf(users[models.Owner]), 7}, {models.CommandLine, 8}} {
+		exec(t, db, "UPDATE users SET session_epoch = 0")
+		wantError(t, db.EndAllSessions(ctx, by.actor), nil)
+		if n := count(t, db, signedOut); n != by.ends || count(t, db, signedOut+" AND id = ?", by.actor.ID) != 0 {
+			t.Errorf("%s signs %d out, want %d others", by.actor.Name, n, by.ends)
+		}
+	}
+	if n := count(t, db, "SELECT count(*) FROM audit WHERE action = ?", models.AuditEndAll); n != 3 {
+		t.Errorf("%d entries in the audit log, want 3", n)
 	}
 }
 

@@ -17,6 +17,7 @@ const (
 	ChangeEmail   Purpose = "change-email" // gives the account the address that stands in the token
 	UndoEmail     Purpose = "undo-email"   // gives it back the address that stands in the token
 	SignInLink    Purpose = "link"         // signs in, in the browser that asked for it
+	FactorsToken  Purpose = "factors"      // takes the second factors from somebody who lost them
 )
 
 // A token is good for one use by one account. It dies with the account's password, address or suspension, and when a
@@ -114,7 +115,7 @@ func (db *DB) inTurn(account *bun.SelectQuery) *bun.SelectQuery {
 func endTokens(ctx context.Context, tx bun.Tx, now time.Time, userID int64, purposes ...Purpose) error {
 	end := tx.NewUpdate().Model((*token)(nil)).Set("used_at = ?", now).Where("user_id = ? AND used_at IS NULL", userID)
 	if len(purposes) > 0 {
-		end = end.Where("purpose IN (?)", bun.In(purposes))
+		end = end.Where("purpose IN (?)", bun.List(purposes))
 	}
 	_, err := end.Exec(ctx)
 	return err
@@ -138,7 +139,7 @@ type TokenUse struct {
 func (db *DB) FindToken(ctx context.Context, text string, purposes ...Purpose) (use TokenUse, err error) {
 	err = db.read.NewSelect().Model((*token)(nil)).Join("JOIN users AS owner ON owner.id = t.user_id").
 		ColumnExpr("t.purpose, owner.username, t.email, t.browser_hash").
-		Where(tokenWith, hashToken(text), bun.In(purposes)).Where(aliveToken, db.now()).
+		Where(tokenWith, hashToken(text), bun.List(purposes)).Where(aliveToken, db.now()).
 		Scan(ctx, &use.Purpose, &use.Username, &use.Email, &use.browser)
 	return use, notFound(err)
 }
@@ -177,7 +178,7 @@ func (db *DB) ResetPassword(ctx context.Context, text, password, password2 strin
 		return err
 	}
 	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if _, err := db.useToken(ctx, tx, tokenWith, hashToken(text), bun.In([]Purpose{ResetPassword})); err != nil {
+		if _, err := db.useToken(ctx, tx, tokenWith, hashToken(text), bun.List([]Purpose{ResetPassword})); err != nil {
 			return err
 		}
 		if _, err := storePassword(ctx, tx, owner, hash); err != nil {

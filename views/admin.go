@@ -18,7 +18,7 @@ type PeopleList struct {
 type PersonView struct {
 	Person   models.PersonDetails
 	Sessions []models.Session // for a role that sees them
-	Form     Form             // for a new role
+	Form     Form             // for a new role; it also says why another deed must wait
 	Mail     bool             // links go out by mail
 	Link     string           // a link just made, to be handed over; else ""
 	Done     bool             // the view answers a deed in place
@@ -112,8 +112,10 @@ func deeds(p Page, v PersonView) []deed {
 	list = append(list, deed{Name: "end-sessions", Title: "Sign out", Effect: "Ends their sessions on every device.", Button: "Sign out everywhere"})
 	if v.Person.SuspendedAt == nil {
 		list = append(list, newPassword(v.Mail))
+		if v.Person.SecondFactor {
+			list = append(list, withoutFactors(v.Mail))
+		}
 	}
-	// Removing the second factors of somebody who lost them has its place here.
 	return append(list, deed{Name: "delete", Title: "Delete", Effect: "Removes the account and its posts for good.", Button: "Delete …", Asks: true})
 }
 
@@ -121,6 +123,14 @@ func newPassword(mail bool) deed {
 	d := deed{Name: "reset-link", Title: "New password", Effect: "Makes a link with which they set a new password, for you to hand over.", Button: "Make a link"}
 	if mail {
 		d.Effect, d.Button = "Mails them a link with which they set a new password.", "Mail a link"
+	}
+	return d
+}
+
+func withoutFactors(mail bool) deed {
+	d := deed{Name: "reset-factors", Title: "Second factors", Effect: "Makes a link that removes them, for you to hand over. Be sure who asks.", Button: "Make a link"}
+	if mail {
+		d.Effect, d.Button = "Mails them a link that removes what they lost: app, recovery codes, passkeys.", "Mail a link"
 	}
 	return d
 }

@@ -25,8 +25,16 @@ func AuditText(e models.AuditEntry) string {
 		return who + " made a link for a new password of " + whom + "."
 	case models.AuditResetMail:
 		return who + " had a link for a new password mailed to " + whom + "."
+	case models.AuditFactors:
+		return who + " removed the second factors of " + whom + "."
+	case models.AuditFactorsLink:
+		return who + " made a link that removes the second factors of " + whom + "."
+	case models.AuditFactorsMail:
+		return who + " had a link mailed to " + whom + " that removes their second factors."
 	case models.AuditEndSessions:
 		return who + " signed " + whom + " out everywhere."
+	case models.AuditEndAll:
+		return who + " signed everybody below out."
 	case models.AuditDelete:
 		return who + " deleted " + whom + "."
 	case models.AuditApprove:

@@ -36,6 +36,19 @@ func ResetMail(site, token, username string, lifetime time.Duration) Mail {
 	}
 }
 
+// FactorsMail brings the link that removes second factors, which somebody who runs the site had sent.
+func FactorsMail(site, token, username string, lifetime time.Duration) Mail {
+	return Mail{
+		Subject: "Remove the second factors of @" + username,
+		Lines: []string{
+			fmt.Sprintf("The people who run this site send you this because @%s on Twite has lost its second factors.", username),
+			fmt.Sprintf("Open this link within %s to remove them and sign in with your password alone. If you did not ask for help, do nothing.", lasting(lifetime)),
+		},
+		Link: site + factorsPath(token),
+		Site: site,
+	}
+}
+
 // RequestMail tells a moderator that somebody waits to be let in. What they wrote stays on the site.
 func RequestMail(site, username string) Mail {
 	return Mail{

@@ -23,6 +23,8 @@ func postID(part string, post models.Post) string { return part + "-" + strconv.
 
 func resetPath(token string) string { return "/password/reset/" + url.PathEscape(token) }
 
+func factorsPath(token string) string { return "/login/factors/" + url.PathEscape(token) }
+
 // InvitePath is the address of an invitation.
 func InvitePath(token string) string { return "/invite/" + url.PathEscape(token) }
 

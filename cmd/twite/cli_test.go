@@ -172,18 +172,19 @@ func TestAuditCommands(t *testing.T) {
 	do("user role walker admin").works(t)
 	do("user passwd walker --password-stdin").works(t)
 	do("user end-sessions Walker").works(t, "Walker is signed out everywhere.")
+	do("user end-all-sessions").works(t, "Everybody is signed out everywhere.")
 	do("user suspend walker").works(t)
 	do("user restore walker").works(t)
 	do("user reset-link walker").works(t)
 	do("user delete walker").fails(t, 2, "add --yes")
 	do("user delete walker --yes").works(t, "walker is deleted, with all posts.")
 	do("user delete boss --yes").fails(t, 1, "make somebody else an owner first")
-	do("audit verify").works(t, "The audit log is whole: 7 entries")
+	do("audit verify").works(t, "The audit log is whole: 8 entries")
 	log := do("audit")
 	log.works(t)
 	last := -1
 	for _, sentence := range []string{ // the newest first
-		"deleted @walker.", "made a link for a new password of @walker.", "let @walker in again.", "suspended @walker.",
+		"deleted @walker.", "made a link for a new password of @walker.", "let @walker in again.", "suspended @walker.", "signed everybody below out.",
 		"signed @walker out everywhere.", "set a new password for @walker.", "changed the role of @walker: member → admin.",
 	} {
 		at := strings.Index(log.stdout, "  The command line "+sentence)

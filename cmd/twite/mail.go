@@ -176,6 +176,12 @@ func (w *worker) letter(ctx context.Context, job *models.Job) (to string, letter
 			return "", views.Mail{}, err
 		}
 		return user.Email, views.ResetMail(w.site, token, user.Username, w.resets), nil
+	case models.MailFactors:
+		token, user, err := w.db.IssueToken(ctx, models.FactorsToken, job.Payload.To, w.resets)
+		if err != nil {
+			return "", views.Mail{}, err
+		}
+		return user.Email, views.FactorsMail(w.site, token, user.Username, w.resets), nil
 	case models.MailNotice:
 		event, user, err := w.db.FindEvent(ctx, job.Payload.EventID)
 		if err != nil {

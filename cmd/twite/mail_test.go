@@ -343,6 +343,35 @@ func TestLetterThatSignsIn(t *testing.T) {
 	}
 }
 
+func TestTheLinkThatRemovesFactors(t *testing.T) {
+	server := newMailServer(t)
+	db := migrated(t, modelstest.URL(t))
+	walker := modelstest.User(t, db, "walker")
+	if err := db.As(models.CommandLine).MailFactors(t.Context(), walker.ID); err != nil {
+		t.Fatal(err)
+	}
+	w, _ := newWorker(t, db, server.url())
+	works(t, w)
+	got := server.one()
+	if subject, err := got.subject(); err != nil || subject != "Remove the second factors of @walker" {
+		t.Errorf("subject %q, error %v", subject, err)
+	}
+	token, ours := strings.CutPrefix(got.link(t), mailSite+"/login/factors/")
+	if len(got.to) != 1 || got.to[0] != "walker@example.com" || !ours {
+		t.Errorf("to %v: %s", got.to, got.text)
+	}
+	sameWords(t, got)
+	if err := db.CheckToken(t.Context(), models.ResetPassword, token); err == nil {
+		t.Error("the link is good for a new password, too")
+	}
+	if err := db.ResetFactorsBy(t.Context(), token); err != nil {
+		t.Error(err)
+	}
+	if err := db.ResetFactorsBy(t.Context(), token); err == nil {
+		t.Error("the link works twice")
+	}
+}
+
 func TestMailWaitsForItsServer(t *testing.T) {
 	reserved := listenLocally(t, "127.0.0.1:0")
 	addr := reserved.Addr().String()

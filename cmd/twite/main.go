@@ -45,6 +45,7 @@ func commands() []command {
 		{"user suspend", "NAME", "keep a user out, at once", userSuspend},
 		{"user restore", "NAME", "let a suspended user in again", userRestore},
 		{"user end-sessions", "NAME", "sign a user out everywhere", userEndSessions},
+		{"user end-all-sessions", "", "sign everybody out, as after a break-in", userEndAllSessions},
 		{"user delete", "NAME", "remove a user with all that is theirs, for good", userDelete},
 		{"audit verify", "", "check that nobody changed the audit log", auditVerify},
 		{"audit", "", "print who did what to whom, the newest first", audit},

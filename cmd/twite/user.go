@@ -158,6 +158,12 @@ func userEndSessions(ctx context.Context, env environment, args []string) error 
 	})
 }
 
+func userEndAllSessions(ctx context.Context, env environment, args []string) error {
+	return withAccounts(ctx, env, "user end-all-sessions", args, 0, func(db *models.DB, _ []string) error {
+		return report(env, db.EndAllSessions(ctx, models.CommandLine), "Everybody", "is signed out everywhere")
+	})
+}
+
 // userDelete removes an account. What cannot be undone is not done by a slip of the hand.
 func userDelete(ctx context.Context, env environment, args []string) error {
 	flags := newFlags(env, "user delete")
