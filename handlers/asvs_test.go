@@ -356,3 +356,52 @@ func TestLocationsAndCookiesStayShort(t *testing.T) {
 		}
 	}
 }
+
+// TestARoleThatNeedsASecondFactorGoesNoFurther until one is set up: not as itself, but it can still read and sign out.
+func TestARoleThatNeedsASecondFactorGoesNoFurther(t *testing.T) {
+	c := newCrawler(t)
+	post := c.post(c.owner.user, "mine")
+	if err := c.db.UpdateSite(t.Context(), models.CommandLine, models.Site{SecondFactor: models.Admin, Inviting: models.Member}); err != nil {
+		t.Fatal(err)
+	}
+	before := c.content()
+	for _, path := range []string{"/settings/profile", "/settings/account", "/settings/sessions", post + "/edit"} {
+		for _, way := range bothWays {
+			c.owner.get(path, way...).leadsOn(t, "/settings/security")
+		}
+	}
+	for _, path := range []string{"/posts", post, post + "/delete", "/settings/profile", "/settings/sessions/revoke-others"} {
+		c.owner.post(path, form("body", "x", "bio", "x")).wants(t, 403)
+	}
+	if after := c.content(); after != before {
+		t.Errorf("the database changed:\n%s\nwas\n%s", after, before)
+	}
+	c.member.post("/posts", form("body", "members are not asked for one")).wants(t, 303)
+	c.owner.get("/").wants(t, 200)
+	c.owner.post("/logout", nil).wants(t, 303)
+	if c.owner.signedIn() {
+		t.Error("still signed in")
+	}
+}
+
+// TestProvingOneselfGivesAnotherToken: what was copied before is worth nothing after a confirmation or a change of factors.
+func TestProvingOneselfGivesAnotherToken(t *testing.T) {
+	srv := newServer(t)
+	app := srv.withApp("alice")
+	alice := srv.halfway("alice")
+	alice.enter(app.code(0)).wants(t, 303)
+	for name, do := range map[string]func() *response{
+		"confirmation": func() *response { return alice.post("/confirm", form("password", "alice-secret")) },
+		"factors":      func() *response { return alice.post("/settings/security/totp/disable", nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			copied := alice.cookie("session")
+			do().wants(t, 303)
+			thief := srv.visitor()
+			thief.setCookie("session", copied)
+			if alice.cookie("session") == copied || !alice.signedIn() || thief.signedIn() {
+				t.Errorf("another token: %t, signed in: %t, with the old one: %t", alice.cookie("session") != copied, alice.signedIn(), thief.signedIn())
+			}
+		})
+	}
+}

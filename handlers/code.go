@@ -26,12 +26,13 @@ type arrival struct {
 	login    models.Login
 	remember bool
 	next     LocalPath
-	kept     string // a kept text as the session holds it, or ""
+	kept     string         // a kept text as the session holds it, or ""
+	factors  models.Factors // with which a second step can be done
 }
 
 // signIn goes on after the first step of a sign-in, whatever that was: to the second step if the account has one, else in.
 func (s *Server) signIn(w http.ResponseWriter, r *http.Request, login models.Login, remember bool, next LocalPath) error {
-	a := arrival{login, remember, next, keptText(r)}
+	a := arrival{login: login, remember: remember, next: next, kept: keptText(r)}
 	if !login.SecondFactor {
 		return s.arrive(w, r, a)
 	}
@@ -47,7 +48,9 @@ func (s *Server) arrive(w http.ResponseWriter, r *http.Request, a arrival) error
 	if err != nil {
 		return s.startAgain(w, r, err)
 	}
-	if err := s.beginSession(r, a); err != nil {
+	err = s.beginSession(r, a)
+	s.logSecurity(r, "sign in", a.login.UserID, err)
+	if err != nil {
 		return err
 	}
 	if stays {
@@ -84,16 +87,17 @@ func (s *Server) waiting(r *http.Request) (a arrival, err error) {
 		login: models.Login{UserID: userID, Epoch: epoch}, remember: s.sessions.GetBool(ctx, stepRemember),
 		next: ParseLocalPath(s.sessions.GetString(ctx, stepNext)), kept: s.sessions.GetString(ctx, keptKey),
 	}
-	_, err = s.db.Factors(ctx, a.login)
+	a.factors, err = s.db.Factors(ctx, a.login)
 	return a, err
 }
 
 // codePage asks for the code of a second step.
 func (s *Server) codePage(w http.ResponseWriter, r *http.Request) error {
-	if _, err := s.waiting(r); err != nil {
+	a, err := s.waiting(r)
+	if err != nil {
 		return s.startAgain(w, r, err)
 	}
-	return s.showCode(w, r, http.StatusOK, views.Form{})
+	return s.showCode(w, r, http.StatusOK, views.Form{}, a.factors)
 }
 
 // startAgain leads somebody without a first step, or whose account has just gone, to the sign-in.
@@ -104,9 +108,9 @@ func (s *Server) startAgain(w http.ResponseWriter, r *http.Request, err error) e
 	return err
 }
 
-func (s *Server) showCode(w http.ResponseWriter, r *http.Request, status int, f views.Form) error {
+func (s *Server) showCode(w http.ResponseWriter, r *http.Request, status int, f views.Form, factors models.Factors) error {
 	p := s.formPage(w, r, "Enter your code", f)
-	return s.showForm(w, r, status, p, views.CodePage(p, f), views.CodeForm(p, f))
+	return s.showForm(w, r, status, p, views.CodePage(p, f, factors), views.CodeForm(p, f, factors))
 }
 
 // enterCode checks the code of a second step, and lets its owner in.
@@ -116,9 +120,10 @@ func (s *Server) enterCode(w http.ResponseWriter, r *http.Request) error {
 		return s.startAgain(w, r, err)
 	}
 	err = s.checkCode(r, a.login, r.PostForm.Get("code"))
+	s.logSecurity(r, "enter code", a.login.UserID, err)
 	var f views.Form
 	if status := rejected(w, err, &f); status != 0 {
-		return s.showCode(w, r, status, f)
+		return s.showCode(w, r, status, f, a.factors)
 	}
 	if err != nil {
 		return err

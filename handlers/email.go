@@ -107,7 +107,7 @@ func (s *Server) undoEmail(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return deadLink(err)
 	}
-	return s.leave(w, r, flashTakenBack, LocalPath{"/password/forgot"})
+	return s.leave(w, r, flashEmailBack, LocalPath{"/password/forgot"})
 }
 
 // unconfirmed reports whether the viewer may not publish before their address is confirmed.

@@ -76,6 +76,7 @@ func (s *Server) deleteAccount(w http.ResponseWriter, r *http.Request) error {
 	err := s.withPassword(r, "password", func() error {
 		return s.db.AskDeletion(r.Context(), viewer(r).ID, r.PostForm.Get("password"), s.config.DeleteGrace)
 	})
+	s.logSecurity(r, "ask for deletion", viewer(r).ID, err)
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showDelete(w, r, status, f)
 	}

@@ -24,13 +24,13 @@ func TestD2_OtherSitesChangeNothing(t *testing.T) {
 	alice := srv.login("alice")
 	post := srv.post(alice.user, "mine")
 	session := alice.get("/settings/sessions").currentSession(t)
-	reset := srv.resetPath("alice")
+	reset, invite, setup := srv.resetPath("alice"), srv.invitePath(alice.user, 1), srv.setupPath()
 	before := srv.content()
 	for _, entry := range srv.Table() {
 		if entry.Method != http.MethodPost {
 			continue
 		}
-		path := strings.NewReplacer("/posts/{id}", post, "{id}", session, "/password/reset/{token}", reset).Replace(entry.Pattern)
+		path := strings.NewReplacer("/posts/{id}", post, "{id}", session, "/password/reset/{token}", reset, "/invite/{token}", invite, "/setup/{token}", setup).Replace(entry.Pattern)
 		for _, site := range []string{"cross-site", "same-site"} {
 			for kind, body := range kinds {
 				for _, c := range []*client{alice, srv.visitor()} {
@@ -141,14 +141,14 @@ func TestA9_NothingBrokenIsTaken(t *testing.T) {
 	post := srv.post(alice.user, "mine")
 	session := alice.get("/settings/sessions").currentSession(t)
 	names := []string{"username", "email", "password", "password2", "remember_me", "next", "body", "draft_key", "name", "display_name", "bio", "website",
-		"favorite_actor", "current_password", "kept_path", "kept_field_body", "unknown"}
-	reset := srv.resetPath("alice")
+		"favorite_actor", "current_password", "kept_path", "kept_field_body", "reason", "note", "max_uses", "lifetime", "unknown"}
+	reset, invite, setup := srv.resetPath("alice"), srv.invitePath(alice.user, 1), srv.setupPath()
 	before := srv.content()
 	for _, entry := range srv.Table() {
 		if entry.Method != http.MethodPost {
 			continue
 		}
-		path := strings.NewReplacer("/posts/{id}", post, "{id}", session, "/password/reset/{token}", reset).Replace(entry.Pattern)
+		path := strings.NewReplacer("/posts/{id}", post, "{id}", session, "/password/reset/{token}", reset, "/invite/{token}", invite, "/setup/{token}", setup).Replace(entry.Pattern)
 		c := alice
 		if entry.Access == "guest" {
 			c = srv.visitor()

@@ -18,6 +18,9 @@ func (s *Server) relyingParty() models.RelyingParty {
 // offerPasskey answers what a browser needs to make a passkey. It changes nothing, so that it asks for no fresh sign-in:
 // keeping the passkey does.
 func (s *Server) offerPasskey(w http.ResponseWriter, r *http.Request) error {
+	if err := s.takeOptions(r); err != nil {
+		return err
+	}
 	options, err := s.db.OfferPasskey(r.Context(), s.relyingParty(), viewer(r).ID)
 	if err != nil {
 		return err
@@ -29,6 +32,7 @@ func (s *Server) offerPasskey(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) addPasskey(w http.ResponseWriter, r *http.Request) error {
 	login, err := s.db.AddPasskey(r.Context(), s.relyingParty(), viewerLogin(r), r.PostForm.Get("name"), r.PostForm.Get("credential"))
 	err = s.passkeyProblem(r, err)
+	s.logSecurity(r, "add passkey", viewer(r).ID, err)
 	if errs := (models.FieldErrors)(nil); errors.As(err, &errs) {
 		return s.rejectPasskey(w, r, errs, 0)
 	}
@@ -75,6 +79,7 @@ func (s *Server) removePasskey(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	login, err := s.db.RemovePasskey(r.Context(), viewerLogin(r), id)
+	s.logSecurity(r, "remove passkey", viewer(r).ID, err)
 	if err != nil {
 		return err
 	}
@@ -87,12 +92,7 @@ func (s *Server) removePasskey(w http.ResponseWriter, r *http.Request) error {
 // askPasskey answers what a browser needs to sign in with a passkey: one of its owner where that is the second step, else
 // whichever there is.
 func (s *Server) askPasskey(w http.ResponseWriter, r *http.Request) error {
-	limits := s.config.Limits
-	err := s.takeOf(r.Context(), "passkey", clientKey(r), limits.Check, limits.CheckAll)
-	if used := new(waitError); errors.As(err, used) {
-		return errTooOften.after(used.wait)
-	}
-	if err != nil {
+	if err := s.takeOptions(r); err != nil {
 		return err
 	}
 	a, err := s.arriving(r)
@@ -104,6 +104,16 @@ func (s *Server) askPasskey(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return sendJSON(w, options)
+}
+
+// takeOptions counts the options that an address asks for: each leaves a challenge behind.
+func (s *Server) takeOptions(r *http.Request) error {
+	limits := s.config.Limits
+	err := s.takeOf(r.Context(), "passkey", clientKey(r), limits.Check, limits.CheckAll)
+	if used := new(waitError); errors.As(err, used) {
+		return errTooOften.after(used.wait)
+	}
+	return err
 }
 
 // arriving is the arrival that a passkey completes: the one that waits for its second step, or one that begins here.
@@ -124,12 +134,10 @@ func (s *Server) passkeyLogin(w http.ResponseWriter, r *http.Request) error {
 	secondStep := a.login.UserID != 0
 	a.login, err = s.authenticatePasskey(r, a.login)
 	err = s.passkeyProblem(r, err)
-	f := views.Form{Values: typed(r, "username", "remember_me"), Hidden: travelling(r)}
-	if hasKept(r) {
-		f.Values["kept"] = "yes"
-	}
+	s.logSecurity(r, "passkey", a.login.UserID, err)
+	f := loginForm(r)
 	if status := rejected(w, err, &f); status != 0 && secondStep {
-		return s.showCode(w, r, status, f)
+		return s.showCode(w, r, status, f, a.factors)
 	} else if status != 0 {
 		return s.showLogin(w, r, status, f)
 	}

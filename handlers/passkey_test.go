@@ -139,12 +139,14 @@ func TestC4_RefusedPasskeysCountForTheAddress(t *testing.T) {
 
 func TestOptionsAreNotHandedOutWithoutEnd(t *testing.T) {
 	srv := newServer(t, limits(func(l *handlers.Limits) { l.Check = mustLimit(t, "5/1m") }))
-	c := srv.visitor()
+	c, member := srv.visitor(), srv.login("alice")
 	for range 5 {
 		options[models.RequestOptions](c, "/login/passkey/options")
 	}
-	if answer := c.post("/login/passkey/options", nil).wants(t, 429); answer.header.Get("Retry-After") == "" {
-		t.Error("it is not said when to come back")
+	for _, answer := range []*response{c.post("/login/passkey/options", nil), member.post(passkeysPath+"/options", nil)} {
+		if answer.wants(t, 429).header.Get("Retry-After") == "" {
+			t.Error("it is not said when to come back")
+		}
 	}
 	if n := srv.count("SELECT count(*) FROM challenges"); n != 5 {
 		t.Errorf("%d challenges, want 5", n)
@@ -169,7 +171,8 @@ func TestPasskeyAsTheSecondStep(t *testing.T) {
 			alices, bobs := srv.login("alice").addPasskey("Phone"), srv.login("bob").addPasskey("Phone")
 			c := srv.visitor()
 			c.signIn("alice", "next", "/settings/account", "remember_me", "on").leadsTo(t, "/login/code")
-			c.get("/login/code").shows(t, `form#second-step button[data-passkey=/login/passkey/options]`, "Use a passkey")
+			page := c.get("/login/code").shows(t, `form#second-step button[data-passkey=/login/passkey/options]`, "Use a passkey")
+			page.shows(t, "#code-hint", "One of your recovery codes.")
 			if o := options[models.RequestOptions](c, "/login/passkey/options"); len(o.Allow) != 1 {
 				t.Errorf("%d passkeys are asked for, want alice's", len(o.Allow))
 			}
@@ -199,6 +202,27 @@ func TestB9_APasskeyBeginsANewSession(t *testing.T) {
 	old.setCookie("session", before)
 	if c.cookie("session") == before || old.signedIn() || !c.signedIn() {
 		t.Error("the token is that of before")
+	}
+}
+
+func TestWhoHasOnlyAnAppIsAskedForNoPasskey(t *testing.T) {
+	srv := newServer(t)
+	srv.withApp("alice")
+	srv.halfway("alice").get("/login/code").shows(t, "#code-hint", "The six digits").lacks(t, "button[data-passkey]")
+}
+
+// TestPasskeyInPlaceOfACode is for who has both.
+func TestPasskeyInPlaceOfACode(t *testing.T) {
+	srv := newServer(t)
+	app := srv.withApp("alice")
+	c := srv.halfway("alice")
+	c.enter(app.code(0)).wants(t, 303)
+	a := c.addPasskey("Phone")
+	again := srv.halfway("alice")
+	again.get("/login/code").shows(t, "#code-hint", "The six digits").shows(t, "button[data-passkey]", "Use a passkey")
+	again.post("/login/passkey", again.shown(a)).wants(t, 303).leadsTo(t, "/")
+	if !again.signedIn() {
+		t.Error("not signed in")
 	}
 }
 

@@ -143,7 +143,7 @@ func (s *server) exec(query string) {
 func (s *server) content() string {
 	s.t.Helper()
 	var all strings.Builder
-	for _, table := range []string{"users", "posts", "sessions", "tokens", "jobs", "recovery_codes", "security_events"} {
+	for _, table := range []string{"users", "posts", "sessions", "tokens", "jobs", "recovery_codes", "security_events", "invitations", "site"} {
 		fmt.Fprintln(&all, table, s.rows("SELECT * FROM "+table+" ORDER BY id"))
 	}
 	return all.String()

@@ -31,7 +31,8 @@ func sourceField(r *http.Request) string {
 func (s *Server) page(w http.ResponseWriter, r *http.Request, title string) views.Page {
 	p := views.Page{
 		Title: title, Path: r.URL.Path, Viewer: viewer(r), Now: s.db.CurrentTime(), SignUp: s.signUp(r), About: visit(r).Site.About,
-		Mail: s.config.Mail, Unconfirmed: s.unconfirmed(r), Assets: s.assets.urls, NoIndex: !s.config.Public,
+		Mail: s.config.Mail, Unconfirmed: s.unconfirmed(r), Inviting: mayInvite(r),
+		Assets: s.assets.urls, NoIndex: !s.config.Public,
 	}
 	if r.Method == http.MethodGet && !partial(r) {
 		p.Flash = s.takeFlash(w, r)
@@ -120,8 +121,14 @@ const (
 	flashEmailPending
 	flashConfirmation
 	flashConfirmed
-	flashTakenBack
+	flashEmailBack
 	flashLink
+	flashRequested
+	flashOwner
+	flashInvited
+	flashTakenBack
+	flashApproved
+	flashRefused
 	flashExport
 	flashLeaving
 	flashStays
@@ -177,10 +184,22 @@ func (f flash) text() string {
 		return "A link is on its way to your address."
 	case flashConfirmed:
 		return "Your email address is confirmed."
-	case flashTakenBack:
+	case flashEmailBack:
 		return "Your address is back, and every session is signed out. Now set a new password: who changed the address knew yours."
 	case flashLink:
 		return "If an account has that address, a mail with a link and a code is on its way there."
+	case flashRequested:
+		return "Your request is sent. You can sign in as soon as a moderator has let you in."
+	case flashOwner:
+		return "You are the owner of this site now. Sign in to look around."
+	case flashInvited:
+		return "Your invitation is made. Copy its link below."
+	case flashTakenBack:
+		return "Nobody can join by that invitation any more."
+	case flashApproved:
+		return "They are let in."
+	case flashRefused:
+		return "The request is refused and removed."
 	case flashExport:
 		return "Your export is being made."
 	case flashLeaving:

@@ -38,8 +38,8 @@ func (s *Server) routes() []route {
 		get("/@{username}", reader, s.showProfile),
 
 		// Accounts and sessions.
-		get("/register", guest, s.registerPage),
-		post("/register", guest, s.register, registerFields...),
+		get("/register", guest, s.joinPage(s.registering)),
+		post("/register", guest, s.join(s.registering), joinFields...),
 		post("/register/check", anyone, s.checkRegister, registerFields...),
 		get("/login", guest, s.loginPage),
 		post("/login", guest, s.login, "username", "password"),
@@ -64,6 +64,12 @@ func (s *Server) routes() []route {
 		post("/email/confirm/{token}", anyone, s.confirmEmail),
 		get("/email/undo/{token}", anyone, s.undoEmailPage),
 		post("/email/undo/{token}", anyone, s.undoEmail),
+
+		// Invitations, and the first account of a site.
+		get("/invite/{token}", guest, s.joinPage(s.invited)),
+		post("/invite/{token}", guest, s.join(s.invited), registerFields...),
+		get("/setup/{token}", guest, s.joinPage(s.settingUp)),
+		post("/setup/{token}", guest, s.join(s.settingUp), registerFields...),
 
 		// The favorite actor.
 		get("/name", anyone, s.namePage),
@@ -91,6 +97,9 @@ func (s *Server) routes() []route {
 		get("/settings/sessions", member, s.sessionSettings),
 		post("/settings/sessions/{id}/revoke", member, s.revokeSession).on("/settings/sessions").fresh(),
 		post("/settings/sessions/revoke-others", member, s.revokeOtherSessions).on("/settings/sessions").fresh(),
+		get("/settings/invitations", member, s.invitationSettings),
+		post("/settings/invitations", member, s.invite, "note", "max_uses", "lifetime"),
+		post("/settings/invitations/{id}/revoke", member, s.revokeInvitation),
 
 		// Leaving.
 		get(exportPath, member, s.exportSettings).fresh(),
@@ -109,6 +118,11 @@ func (s *Server) routes() []route {
 		post("/admin/people/{id}/end-sessions", admin, s.deed(flashEndedSessions, models.Staff.EndSessions)).on("/admin/people/{id}").fresh(),
 		get("/admin/people/{id}/delete", admin, s.askDeletePerson),
 		post("/admin/people/{id}/delete", admin, s.deletePerson).on("/admin/people/{id}/delete").fresh(),
+		get("/admin/requests", moderator, s.requests),
+		post("/admin/requests/{id}/approve", moderator, s.approveRequest).on(requestsPage).fresh(),
+		post("/admin/requests/{id}/refuse", moderator, s.refuseRequest).on(requestsPage).fresh(),
+		get("/admin/invitations", admin, s.allInvitations),
+		post("/admin/invitations/{id}/revoke", admin, s.revokeAnyInvitation).on(allInvitationsPage).fresh(),
 		get("/admin/settings", admin, s.siteSettings),
 		post("/admin/settings", admin, s.updateSite, siteFields...).on("/admin/settings").fresh(),
 		get("/admin/audit", admin, s.auditLog),

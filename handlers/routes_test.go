@@ -121,6 +121,10 @@ var rules = map[string]rule{
 	"POST /email/confirm/{token}": {ok: "303 /settings/account", stranger: "303 /login"},
 	"GET /email/undo/{token}":     {ok: "200"},
 	"POST /email/undo/{token}":    {ok: "303 /password/forgot"},
+	"GET /invite/{token}":         {ok: "200"},
+	"POST /invite/{token}":        {fields: []string{"username", "x"}, ok: "422"},
+	"GET /setup/{token}":          {ok: "200"},
+	"POST /setup/{token}":         {fields: []string{"username", "x"}, ok: "422"},
 
 	"GET /name":             {ok: "200"},
 	"POST /name":            {fields: []string{"name", "al pacino"}, ok: "303 /actor/26073614"},
@@ -147,6 +151,16 @@ var rules = map[string]rule{
 	"GET /settings/sessions":                {ok: "200"},
 	"POST /settings/sessions/{id}/revoke":   {ok: "303 /login", others: "404"},
 	"POST /settings/sessions/revoke-others": {ok: "303 /settings/sessions"},
+
+	"GET /settings/invitations":              {ok: "200"},
+	"POST /settings/invitations":             {ok: "422"},
+	"POST /settings/invitations/{id}/revoke": {ok: "303 /settings/invitations", others: "404"},
+
+	"GET /admin/requests":                 {ok: "200"},
+	"POST /admin/requests/{id}/approve":   {ok: "303 /admin/requests"},
+	"POST /admin/requests/{id}/refuse":    {ok: "303 /admin/requests"},
+	"GET /admin/invitations":              {ok: "200"},
+	"POST /admin/invitations/{id}/revoke": {ok: "303 /admin/invitations"},
 
 	"GET /settings/export":      {ok: "200"},
 	"POST /settings/export":     {ok: "303 /settings/export"},
@@ -248,10 +262,21 @@ func thingOf(srv *server, owner *client, pattern string) string {
 	case strings.HasPrefix(pattern, "/settings/export/{id}"):
 		return srv.export(owner.user, "zip")
 	}
-	if strings.HasPrefix(pattern, "/admin/people/{id}") {
+	switch {
+	case strings.HasPrefix(pattern, "/admin/people/{id}"):
 		return strings.Replace(pattern, "{id}", fmt.Sprint(owner.user.ID), 1)
-	}
-	if path, found := strings.CutSuffix(pattern, "{token}"); found {
+	case strings.HasPrefix(pattern, "/admin/requests/{id}"):
+		return strings.Replace(pattern, "{id}", fmt.Sprint(srv.request(fmt.Sprint("asking-", srv.count("SELECT max(id) FROM users")))), 1)
+	case strings.Contains(pattern, "/invitations/{id}"):
+		srv.invitePath(owner.user, 1)
+		return strings.Replace(pattern, "{id}", fmt.Sprint(srv.count("SELECT max(id) FROM invitations")), 1)
+	case strings.HasPrefix(pattern, "/invite/"):
+		return srv.invitePath(owner.user, 1)
+	case strings.HasPrefix(pattern, "/setup/"):
+		srv.exec("UPDATE users SET role = 'member' WHERE role = 'owner'") // while there is one, nobody is set up
+		return srv.setupPath()
+	case strings.HasSuffix(pattern, "/{token}"):
+		path := strings.TrimSuffix(pattern, "{token}")
 		return path + srv.token(path, owner.user.Username)
 	}
 	return strings.NewReplacer("{id}", "26073614", "{username}", owner.user.Username).Replace(pattern)

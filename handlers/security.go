@@ -73,6 +73,7 @@ func (s *Server) seed(r *http.Request) string { return s.sessions.GetString(r.Co
 // enableTOTP turns codes from an app on, and shows the recovery codes.
 func (s *Server) enableTOTP(w http.ResponseWriter, r *http.Request) error {
 	codes, login, err := s.db.EnableTOTP(r.Context(), viewerLogin(r), s.seed(r), r.PostForm.Get("code"))
+	s.logSecurity(r, "turn codes on", viewer(r).ID, err)
 	f := views.Form{Values: typed(r, "code")}
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showTOTP(w, r, status, f)
@@ -99,6 +100,7 @@ func (s *Server) showRecoveryCodes(w http.ResponseWriter, r *http.Request, codes
 // disableTOTP has codes from an app no longer asked for.
 func (s *Server) disableTOTP(w http.ResponseWriter, r *http.Request) error {
 	login, err := s.db.DisableTOTP(r.Context(), viewerLogin(r))
+	s.logSecurity(r, "turn codes off", viewer(r).ID, err)
 	if err != nil {
 		return err
 	}
@@ -111,6 +113,7 @@ func (s *Server) disableTOTP(w http.ResponseWriter, r *http.Request) error {
 // renewRecoveryCodes makes new recovery codes, and shows them.
 func (s *Server) renewRecoveryCodes(w http.ResponseWriter, r *http.Request) error {
 	codes, err := s.db.NewRecoveryCodes(r.Context(), viewer(r).ID)
+	s.logSecurity(r, "make recovery codes", viewer(r).ID, err)
 	if errors.Is(err, models.ErrNotFound) {
 		return s.redirect(w, r, LocalPath{securityPath}) // there is nothing that they would stand in for
 	}

@@ -26,7 +26,7 @@ func resultOf(err error) string {
 		return "ok"
 	case usedUp(err):
 		return "limited"
-	case errors.As(err, &fields), errors.Is(err, models.ErrWrongPassword), errors.Is(err, models.ErrNotFound):
+	case errors.As(err, &fields), errors.Is(err, models.ErrWrongPassword), errors.Is(err, models.ErrAwaiting), errors.Is(err, models.ErrNotFound):
 		return "refused"
 	}
 	return "failed"

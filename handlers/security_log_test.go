@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,9 +35,9 @@ func TestWhatConcernsSecurityIsLogged(t *testing.T) {
 			alice = srv.login("alice")
 			return alice.get("/", remote)
 		}, "sign in", "ok", 200, true, false},
-		{"a wrong password", signIn("alice@example.com", "wrong"), "sign in", "refused", 422, true, false},
-		{"an unknown name", signIn("nobody", "wrong"), "sign in", "refused", 422, false, false},
-		{"too many tries", func() *response { signIn("nobody", "wrong")(); return signIn("nobody", "wrong")() }, "sign in", "limited", 429, false, false},
+		{"a wrong password", signIn("alice@example.com", "wrong"), "password", "refused", 422, true, false},
+		{"an unknown name", signIn("nobody", "wrong"), "password", "refused", 422, false, false},
+		{"too many tries", func() *response { signIn("nobody", "wrong")(); return signIn("nobody", "wrong")() }, "password", "limited", 429, false, false},
 		{"a wrong confirmation", func() *response { return alice.post("/confirm", form("password", "wrong"), remote) }, "confirm password", "refused", 422, true, true},
 		{"a confirmation", func() *response { return alice.post("/confirm", form("password", "alice-secret"), remote) }, "confirm password", "ok", 303, true, true},
 		{"a rejected account", func() *response {
@@ -55,6 +56,7 @@ func TestWhatConcernsSecurityIsLogged(t *testing.T) {
 			defer srv.probe.fail(nil)
 			return srv.visitor().post("/register", newAccount("dora"), remote)
 		}, "register", "failed", 503, false, false},
+		{"a deletion with a wrong password", func() *response { return alice.post("/settings/delete", form("password", "wrong"), remote) }, "ask for deletion", "refused", 422, true, true},
 		{"sign out", func() *response { return alice.post("/logout", nil, remote) }, "sign out", "ok", 303, true, true},
 	}
 	for _, step := range steps {
@@ -146,4 +148,36 @@ func (l *logRecorder) lines(t testing.TB, message string) (found []map[string]an
 		}
 	}
 	return found
+}
+
+// TestEachStepOfASignInIsLogged: that somebody is in stands in the log when they are, not when their password was right.
+func TestEachStepOfASignInIsLogged(t *testing.T) {
+	srv := newServer(t)
+	app := srv.withApp("alice")
+	c := srv.halfway("alice")
+	c.enter("no code").wants(t, 422)
+	c.enter(app.code(0)).wants(t, 303)
+	c.post("/settings/security/recovery-codes", nil).wants(t, 200)
+	c.post("/settings/security/totp/disable", nil).wants(t, 303)
+	key := c.addPasskey("a key")
+	other := srv.visitor()
+	other.post("/login/passkey", other.shown(key)).wants(t, 303)
+	other.post("/settings/security/passkeys/"+other.passkeyID()+"/remove", nil).wants(t, 303)
+	var said []string
+	for _, line := range srv.log.lines(t, "security") {
+		said = append(said, fmt.Sprintf("%s: %s", line["action"], line["result"]))
+		if line["account"] == nil {
+			t.Errorf("no account in %v", line)
+		}
+	}
+	want := []string{"password: ok", "code: refused", "code: ok", "sign in: ok", "make recovery codes: ok", "turn codes off: ok",
+		"add passkey: ok", "passkey: ok", "sign in: ok", "remove passkey: ok"}
+	if !slices.Equal(said, want) {
+		t.Errorf("logged %q, want %q", said, want)
+	}
+	for _, secret := range append(app.codes, app.secret, "no code") {
+		if strings.Contains(srv.log.String(), secret) {
+			t.Errorf("%s stands in the log", secret)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -176,5 +177,31 @@ func TestWithoutKeysTheSetUpSaysSo(t *testing.T) {
 	}
 	if logged := srv.log.entries(t, "ERROR"); len(logged) != 4 || !strings.Contains(fmt.Sprint(logged[0]["error"]), "TWITE_KEY_FILE") {
 		t.Errorf("the log says %v", logged)
+	}
+}
+
+// TestActsOnTheSecondFactorAreLogged: see TestWhatConcernsSecurityIsLogged.
+func TestActsOnTheSecondFactorAreLogged(t *testing.T) {
+	srv := newServer(t, codeLimit(t, "1/1h"))
+	alice := srv.login("alice")
+	before := len(srv.log.lines(t, "security"))
+	code := codeOf(t, srv, alice.get(totpPath))
+	alice.post(totpPath, form("code", "000000")).wants(t, 422)
+	codes := recoveryCodes(t, alice.post(totpPath, form("code", code)).wants(t, 200))
+	alice.post("/settings/security/recovery-codes", form("sure", "yes")).wants(t, 200)
+	c := srv.halfway("alice")
+	c.enter(codes[0]).wants(t, 422)
+	c.enter(code).wants(t, 422)
+	c.enter(code).wants(t, 429)
+	alice.post(totpPath+"/disable", form("sure", "yes")).wants(t, 303)
+	var got []string
+	for _, line := range srv.log.lines(t, "security")[before:] {
+		got = append(got, fmt.Sprint(line["action"], ": ", line["result"]))
+		wantID(t, line, "account", alice, true)
+	}
+	want := []string{"turn codes on: refused", "turn codes on: ok", "make recovery codes: ok", "sign in: ok",
+		"enter code: refused", "enter code: refused", "enter code: limited", "turn codes off: ok"}
+	if !slices.Equal(got, want) {
+		t.Errorf("logged are %q, want %q", got, want)
 	}
 }

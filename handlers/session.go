@@ -69,13 +69,13 @@ func (s *Server) showLogin(w http.ResponseWriter, r *http.Request, status int, f
 // login checks a password, the first step of a sign-in.
 func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	name, password := r.PostForm.Get("username"), r.PostForm.Get("password")
-	f := views.Form{Values: typed(r, "username", "remember_me"), Hidden: travelling(r)}
-	if hasKept(r) {
-		f.Values["kept"] = "yes"
-	}
+	f := loginForm(r)
 	login, err := s.authenticate(r, name, password)
-	if errors.Is(err, models.ErrWrongPassword) {
+	switch {
+	case errors.Is(err, models.ErrWrongPassword):
 		err = models.FieldErrors{{Message: "Invalid username or password"}}
+	case errors.Is(err, models.ErrAwaiting):
+		err = models.FieldErrors{{Message: "Your request to join is not decided yet. Try again later."}}
 	}
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showLogin(w, r, status, f)
@@ -86,10 +86,19 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	return s.signIn(w, r, login, r.PostForm.Get("remember_me") != "", ParseLocalPath(r.PostForm.Get("next")))
 }
 
+// loginForm is a sign-in form as it was sent, for showing it again.
+func loginForm(r *http.Request) views.Form {
+	f := views.Form{Values: typed(r, "username", "remember_me"), Hidden: travelling(r)}
+	if hasKept(r) {
+		f.Values["kept"] = "yes"
+	}
+	return f
+}
+
 // authenticate is models.Authenticate behind the limits on failed sign-ins.
 func (s *Server) authenticate(r *http.Request, name, password string) (login models.Login, err error) {
 	var id int64
-	defer func() { s.logSecurity(r, "sign in", id, err) }()
+	defer func() { s.logSecurity(r, "password", id, err) }()
 	if id, err = s.db.AccountID(r.Context(), name); err != nil {
 		return models.Login{}, err
 	}

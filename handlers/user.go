@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"cmp"
 	"net/http"
 	"slices"
 
@@ -13,66 +12,8 @@ import (
 
 var registerFields = []string{"username", "email", "password", "password2"}
 
-var errClosed = problem{status: http.StatusForbidden, heading: "New accounts are not open here",
-	advice: "Ask the owner of this site."}
-
-// registration is how people come in now.
-func (s *Server) registration(r *http.Request) models.Registration {
-	return cmp.Or(visit(r).Site.Registration, s.config.Registration)
-}
-
-// signUp reports whether strangers may fill in the register form.
-func (s *Server) signUp(r *http.Request) bool { return s.registration(r) == models.RegistrationOpen }
-
-// registerPage shows the form for a new account.
-func (s *Server) registerPage(w http.ResponseWriter, r *http.Request) error {
-	if !s.signUp(r) {
-		return errClosed
-	}
-	f := views.Form{Hidden: []views.NameValue{{Name: "next", Value: ParseLocalPath(r.URL.Query().Get("next")).String()}}}
-	return s.showRegister(w, r, http.StatusOK, f)
-}
-
-func (s *Server) showRegister(w http.ResponseWriter, r *http.Request, status int, f views.Form) error {
-	p := s.formPage(w, r, "Create an account", f)
-	p.Description = "Create an account on Twite, a microblog with 140 characters a post."
-	return s.showForm(w, r, status, p, views.RegisterPage(p, f), views.RegisterForm(p, f))
-}
-
-// register makes an account and leads to the sign-in.
-func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
-	if !s.signUp(r) {
-		return errClosed
-	}
-	next := ParseLocalPath(r.PostForm.Get("next"))
-	f := views.Form{Values: typed(r, registerFields...), Hidden: []views.NameValue{{Name: "next", Value: next.String()}}}
-	err := s.registerUser(r)
-	s.logSecurity(r, "register", 0, err)
-	if status := rejected(w, err, &f); status != 0 {
-		return s.showRegister(w, r, status, f)
-	}
-	if err != nil {
-		return err
-	}
-	return s.leave(w, r, flashRegistered, loginWith(next))
-}
-
-// registerUser is models.Register behind the limits on registrations.
-func (s *Server) registerUser(r *http.Request) error {
-	limits := s.config.Limits
-	if err := s.takeOf(r.Context(), "register", clientKey(r), limits.Register, limits.RegisterAll); err != nil {
-		return err
-	}
-	user, err := s.db.Register(r.Context(), newUser(r))
-	if err != nil || user.EmailConfirmedAt != nil {
-		return err
-	}
-	// The mail that comes with the account counts like those that are asked for later. The account is there whatever comes of that.
-	if err := s.takeAddressMail(r, "confirm", user.Email); err != nil {
-		s.log.WarnContext(r.Context(), "mail not counted", "id", requestID(r), "error", err)
-	}
-	return nil
-}
+// joinFields are those of a form with which one asks to be let in.
+var joinFields = append(slices.Clone(registerFields), "reason")
 
 func newUser(r *http.Request) models.NewUser {
 	return models.NewUser{

@@ -24,8 +24,26 @@ func (n NewUser) validate(p *Passwords) (errs FieldErrors) {
 	return errs
 }
 
-// Register makes an account, or returns FieldErrors for the fields username, email, password, password2 and role.
+// Register makes an account, or returns FieldErrors for the fields username, email, password, password2 and role. Where it
+// is the owner's, the set-up link is good for nothing any more.
 func (db *DB) Register(ctx context.Context, n NewUser) (*User, error) {
+	account, err := db.newAccount(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if account.Role == Owner {
+			if err := endSetup(ctx, tx); err != nil {
+				return err
+			}
+		}
+		return db.addAccount(ctx, tx, account)
+	})
+	return &account.User, err
+}
+
+// newAccount is an account that could be added, with its password hashed; or FieldErrors, further ones among them.
+func (db *DB) newAccount(ctx context.Context, n NewUser, further ...FieldError) (*ImportUser, error) {
 	if n.Role == "" {
 		n.Role = Member
 	}
@@ -34,31 +52,31 @@ func (db *DB) Register(ctx context.Context, n NewUser) (*User, error) {
 		return nil, err
 	}
 	errs.add("role", ValidateRole(n.Role))
+	errs = append(errs, further...)
 	if err := errs.err(); err != nil {
 		return nil, err
 	}
 	hash, err := db.Passwords.Hash(ctx, n.Password)
-	if err != nil {
-		return nil, err
-	}
-	user := &User{
+	account := &ImportUser{PasswordHash: hash, User: User{
 		Username: n.Username, UsernameKey: key(n.Username), Email: n.Email, EmailKey: key(n.Email),
 		Role: n.Role, CreatedAt: db.now(),
-	}
+	}}
 	if n.Confirmed || !db.Mail {
-		user.EmailConfirmedAt = &user.CreatedAt
+		account.EmailConfirmedAt = &account.CreatedAt
 	}
-	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if _, err := tx.NewInsert().Model(user).Value("password_hash", "?", hash).Exec(ctx); err != nil {
-			return takenErrors(err)
-		}
-		if err := checkRetired(ctx, tx, n.Username); err != nil || user.EmailConfirmedAt != nil {
-			return err
-		}
-		account := tokenAccount{User: *user}
-		return db.announceToken(ctx, tx, MailConfirm, account.token(ConfirmEmail, user.Email))
-	})
-	return user, err
+	return account, err
+}
+
+// addAccount is the one way in which somebody joins, whatever let them in.
+func (db *DB) addAccount(ctx context.Context, tx bun.Tx, account *ImportUser) error {
+	if _, err := tx.NewInsert().Model(account).Exec(ctx); err != nil {
+		return takenErrors(err)
+	}
+	if err := checkRetired(ctx, tx, account.Username); err != nil || account.EmailConfirmedAt != nil {
+		return err
+	}
+	owner := tokenAccount{User: account.User}
+	return db.announceToken(ctx, tx, MailConfirm, owner.token(ConfirmEmail, account.Email))
 }
 
 // CheckNewUser returns what is wrong with the fields of a registration, names already taken included.
@@ -162,6 +180,8 @@ type credentials struct {
 	SessionEpoch int64
 	SuspendedAt  *time.Time
 	SecondFactor bool `bun:",scanonly"`
+
+	AwaitingSince *time.Time
 }
 
 // A Login is a successful check of a password: whose, and the epoch that a session made from it must carry.
@@ -191,7 +211,8 @@ func (db *DB) credentials(ctx context.Context, login string) (c credentials, err
 }
 
 // Authenticate checks a password. login is a username or an email address in any case. Each way to fail, unknown and
-// suspended accounts included, costs one hash and gives ErrWrongPassword.
+// suspended accounts included, costs one hash and gives ErrWrongPassword. Whoever has the right password of an account
+// that waits to be let in learns that, as ErrAwaiting.
 func (db *DB) Authenticate(ctx context.Context, login, password string) (Login, error) {
 	c, err := db.credentials(ctx, login)
 	if err != nil {
@@ -202,6 +223,9 @@ func (db *DB) Authenticate(ctx context.Context, login, password string) (Login, 
 	}
 	if err := db.verify(ctx, c, password); err != nil {
 		return Login{}, err
+	}
+	if c.AwaitingSince != nil {
+		return Login{}, ErrAwaiting
 	}
 	return Login{UserID: c.ID, Epoch: c.SessionEpoch, SecondFactor: c.SecondFactor}, nil
 }

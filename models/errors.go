@@ -19,6 +19,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrWrongPassword says that a name and password do not fit, or that the account may not sign in.
 	ErrWrongPassword = errors.New("wrong username or password")
+	// ErrAwaiting says that a name and password fit, but that nobody has let the account in yet.
+	ErrAwaiting = errors.New("the request to join is not decided yet")
 	// ErrWrongCode says that a code of a second factor does not fit, or was used before.
 	ErrWrongCode = errors.New("wrong code")
 	// ErrNoKeys says that the keys which seal second factors are not set up, not readable, or not the right ones.

@@ -55,6 +55,7 @@ type SecurityEvent struct {
 }
 
 // note adds an event, with the address and browser of the Visit in ctx, and has the owner told by mail where that is due.
+// It returns ErrNotFound if there is no such account.
 func (db *DB) note(ctx context.Context, tx bun.IDB, userID int64, kind EventKind, detail string) error {
 	visit := VisitFrom(ctx)
 	event := &SecurityEvent{

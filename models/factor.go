@@ -30,7 +30,8 @@ const hasSecondFactor = "u.totp_secret IS NOT NULL OR EXISTS (SELECT 1 FROM pass
 // Factors are what an account has beside its password.
 type Factors struct {
 	TOTP          bool // codes from an app
-	RecoveryCodes int  // not yet used
+	Passkeys      int
+	RecoveryCodes int // not yet used
 }
 
 // secondFactor is what codes are checked against.
@@ -52,8 +53,9 @@ func current(query *bun.SelectQuery, login Login) *bun.SelectQuery {
 func (db *DB) Factors(ctx context.Context, login Login) (f Factors, err error) {
 	err = current(db.read.NewSelect().TableExpr("users AS u"), login).
 		ColumnExpr("u.totp_secret IS NOT NULL AS totp").
+		ColumnExpr("(SELECT count(*) FROM passkeys AS p WHERE p.user_id = u.id) AS passkeys").
 		ColumnExpr("(SELECT count(*) FROM recovery_codes AS r WHERE r.user_id = u.id AND r.used_at IS NULL) AS recovery_codes").
-		Scan(ctx, &f.TOTP, &f.RecoveryCodes)
+		Scan(ctx, &f.TOTP, &f.Passkeys, &f.RecoveryCodes)
 	return f, notFound(err)
 }
 

@@ -21,6 +21,9 @@ const (
 	MailConfirm      JobKind = "mail.confirm"       // the link of LinkID, which confirms an address
 	MailChangeEmail  JobKind = "mail.change_email"  // the link of LinkID, which changes the address of an account to that
 	MailEmailChanged JobKind = "mail.email_changed" // the link of LinkID, which undoes such a change
+	MailRequest      JobKind = "mail.request"       // word of the request UserID, to the address To of a moderator
+	MailApproved     JobKind = "mail.approved"      // word to UserID that they are let in
+	MailRefused      JobKind = "mail.refused"       // word to the address To that they are not
 )
 
 // A Payload is what a job is about, as far as its kind needs it. It never holds a secret.

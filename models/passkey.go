@@ -227,7 +227,10 @@ func (db *DB) PasskeyLogin(ctx context.Context, rp RelyingParty, step Login, tex
 	if err := c.signedBy(known.PublicKey); err != nil {
 		return Login{}, err
 	}
-	return Login{UserID: known.UserID, Epoch: known.SessionEpoch}, db.countPasskey(ctx, known.ID, c.authenticator)
+	if err := db.countPasskey(ctx, known.ID, c.authenticator); err != nil {
+		return Login{}, err
+	}
+	return Login{UserID: known.UserID, Epoch: known.SessionEpoch}, nil
 }
 
 // knownPasskey is a passkey with what decides whether its owner may sign in.

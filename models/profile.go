@@ -37,14 +37,15 @@ func (db *DB) FindUser(ctx context.Context, id int64) (*User, error) {
 	return user, notFound(err)
 }
 
-// FindProfile returns the public side of the user of that name in any case; ErrNotFound without one.
+// FindProfile returns the public side of the user of that name in any case; ErrNotFound without one, or when nobody has let
+// them in yet.
 func (db *DB) FindProfile(ctx context.Context, username string) (*Profile, error) {
 	if !plausibleName(username) {
 		return nil, ErrNotFound
 	}
 	profile := new(Profile)
 	err := db.read.NewSelect().Model(profile).Relation("Actor").Where("profile.username_key = ?", key(username)).
-		Where("profile.delete_at IS NULL").Scan(ctx)
+		Where("profile.delete_at IS NULL AND profile.awaiting_since IS NULL").Scan(ctx)
 	return profile, notFound(err)
 }
 

@@ -100,7 +100,7 @@ type sessionRow struct {
 }
 
 // FindCtx returns the values of a live session, and puts its user into the Visit of ctx. A session is dead when it was
-// ended, is past its expiry, was idle too long, belongs to a suspended user, is from before that user's password was last changed, or cannot be read.
+// ended, is past its expiry, was idle too long, belongs to a user who is suspended or not let in yet, is from before that user's password was last changed, or cannot be read.
 func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
 	var row struct {
 		ID          int64
@@ -146,7 +146,7 @@ func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 // live selects the sessions that count, with their users: the one definition of a live session.
 func (s *SessionStore) live(query *bun.SelectQuery, now time.Time) *bun.SelectQuery {
 	return query.TableExpr("sessions AS s").
-		Join("LEFT JOIN users AS u ON u.id = s.user_id AND u.session_epoch = s.epoch AND u.suspended_at IS NULL").
+		Join("LEFT JOIN users AS u ON u.id = s.user_id AND u.session_epoch = s.epoch AND u.suspended_at IS NULL AND u.awaiting_since IS NULL").
 		Where("s.revoked_at IS NULL AND s.expiry > ?", now).
 		Where("s.remember OR s.last_seen > ?", now.Add(-s.idle)).
 		Where("s.user_id IS NULL OR u.id IS NOT NULL")

@@ -45,11 +45,10 @@ func (db *DB) As(actor AuditActor) Staff { return Staff{db, actor} }
 
 // party is an account on either side of a deed.
 type party struct {
-	credentials   `bun:",extend"`
-	Role          Role
-	AwaitingSince *time.Time
-	DeleteAt      *time.Time
-	lastOwner     bool // without it the site has no owner who can sign in
+	credentials `bun:",extend"`
+	Role        Role
+	DeleteAt    *time.Time
+	lastOwner   bool // without it the site has no owner who can sign in
 }
 
 // active reports whether the account can sign in, and stay.

@@ -29,6 +29,12 @@ func AuditText(e models.AuditEntry) string {
 		return who + " signed " + whom + " out everywhere."
 	case models.AuditDelete:
 		return who + " deleted " + whom + "."
+	case models.AuditApprove:
+		return who + " let " + whom + " join."
+	case models.AuditRefuse:
+		return who + " refused the request of " + whom + " to join."
+	case models.AuditRevokeInvitation:
+		return who + " took back an invitation of " + whom + "."
 	case models.AuditSettings:
 		return who + " changed the settings: " + e.Detail + "."
 	}

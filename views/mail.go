@@ -90,6 +90,36 @@ func SignInLinkMail(site, token, code, username string, lifetime time.Duration) 
 	}
 }
 
+// RequestMail tells a moderator that somebody waits to be let in. What they wrote stays on the site.
+func RequestMail(site, username string) Mail {
+	return Mail{
+		Subject: "@" + username + " would like to join",
+		Lines:   []string{fmt.Sprintf("@%s asks to join Twite, and says why. You can let them in, or refuse.", username)},
+		Link:    site + "/admin/requests",
+		Site:    site,
+	}
+}
+
+// ApprovedMail tells somebody that they are let in.
+func ApprovedMail(site, username string) Mail {
+	return Mail{
+		Subject: "Welcome to Twite, @" + username,
+		Lines:   []string{fmt.Sprintf("Your request is granted. You can sign in as @%s now, with the password that you chose.", username)},
+		Link:    site + "/login",
+		Site:    site,
+	}
+}
+
+// RefusedMail tells somebody that they are not. Nothing about them is kept, so that it can say no more.
+func RefusedMail(site string) Mail {
+	return Mail{
+		Subject: "Your request to join Twite",
+		Lines: []string{"The people who run the site cannot let you in. What you sent with your request is deleted.",
+			"If it was not you who asked, there is nothing to do."},
+		Site: site,
+	}
+}
+
 // lasting is a lifetime as people say it: in days or hours where these are whole, else in minutes, of which it is one at
 // least.
 func lasting(d time.Duration) string {

@@ -42,6 +42,9 @@ func TestMailSaysTheSameInBothForms(t *testing.T) {
 		"change":         ChangeEmailMail(site, "TOKEN", "walker", time.Hour),
 		"changed":        EmailChangedMail(site, "TOKEN", "walker", time.Hour),
 		"sign in":        SignInLinkMail(site, "TOKEN", "12345678", "walker", time.Hour),
+		"request":        RequestMail(site, "walker"),
+		"approved":       ApprovedMail(site, "walker"),
+		"refused":        RefusedMail(site),
 		"without a link": {Subject: "News", Lines: []string{"There is none."}, Site: site},
 		"markup":         {Subject: `</title><b>"Zoë" & co</b>`, Lines: []string{`<script>"Zoë's" & co</script>`, "two"}, Link: site + `/?a="b"&c=<d>`, Site: site},
 	} {

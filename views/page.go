@@ -17,7 +17,8 @@ type Page struct {
 	Flash       string // what the last action did, said once
 	Errors      bool   // the page shows a rejected form: its title begins with "Error: "
 	NoIndex     bool   // search engines shall leave it alone
-	SignUp      bool   // strangers may register
+	SignUp      bool   // strangers may register, or ask to
+	Inviting    bool   // the one who looks may invite others
 	Mail        bool   // mail can be sent
 	Unconfirmed bool   // the one who looks may not publish before their address is confirmed
 	About       string // what the owner says of the site, in one line; may be empty

@@ -37,6 +37,20 @@ func askAgainPath(f Form) string {
 	return "/login/link?again=yes"
 }
 
+// InvitePath is the address of an invitation.
+func InvitePath(token string) string { return "/invite/" + url.PathEscape(token) }
+
+// SetupPath is where the owner's account is made.
+func SetupPath(token string) string { return "/setup/" + url.PathEscape(token) }
+
+func invitationPath(list string, invitation models.Invitation, action string) string {
+	return list + "/" + strconv.FormatInt(invitation.ID, 10) + "/" + action
+}
+
+func requestPath(request models.Request, action string) string {
+	return "/admin/requests/" + strconv.FormatInt(request.ID, 10) + "/" + action
+}
+
 func actorPath(actor models.Actor) string { return "/actor/" + strconv.FormatInt(actor.ID, 10) }
 
 func sessionPath(session models.Session, action string) string {

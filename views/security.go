@@ -36,3 +36,11 @@ func codesLeft(n string) string {
 	}
 	return n + " are left."
 }
+
+// codeHint says which codes do for a second step.
+func codeHint(factors models.Factors) string {
+	if factors.TOTP {
+		return "The six digits that your app shows, or one of your recovery codes."
+	}
+	return "One of your recovery codes."
+}

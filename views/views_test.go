@@ -24,7 +24,7 @@ func TestPasswordsNeverComeBack(t *testing.T) {
 	const secret = "correct horse"
 	f := Form{Values: map[string]string{"password": secret, "password2": secret, "current_password": secret}}
 	for name, c := range map[string]templ.Component{
-		"register": RegisterForm(Page{}, f),
+		"register": RegisterForm(Page{}, RegisterDoor(), f),
 		"login":    LoginForm(Page{}, f),
 		"account":  SettingsAccountForm(Page{}, f),
 		"password": SettingsPasswordForm(Page{}, f),
@@ -40,7 +40,7 @@ func TestWrongFieldsAreTiedToTheirMessages(t *testing.T) {
 		Values: map[string]string{"username": `"><b>`},
 		Errors: models.FieldErrors{{Field: "username", Message: models.UsernameTaken}},
 	}
-	html := render(t, RegisterForm(Page{}, f))
+	html := render(t, RegisterForm(Page{}, RegisterDoor(), f))
 	for _, want := range []string{
 		`<a href="#username">` + models.UsernameTaken + `</a>`,
 		`aria-describedby="username-hint username-error"`,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -28,8 +29,9 @@ type server struct {
 	cmd      *exec.Cmd
 	ended    chan struct{} // closed when the process has ended and its log is complete
 
-	mu  sync.Mutex
-	log []string
+	mu     sync.Mutex
+	log    []string
+	stderr bytes.Buffer
 }
 
 // newServer starts twite on a database of its own, which ends with the test.
@@ -44,7 +46,7 @@ func startServer(t testing.TB, database string, flags ...string) *server {
 	t.Helper()
 	s := &server{t: t, database: database, ended: make(chan struct{})}
 	s.cmd = exec.Command(binary(t), append([]string{"serve", "--database-url", database, "--addr", "127.0.0.1:0", "--log-format", "json"}, flags...)...)
-	s.cmd.Stderr = t.Output()
+	s.cmd.Stderr = io.MultiWriter(t.Output(), (*errorOutput)(s))
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +88,22 @@ func (s *server) readLog(stdout io.Reader, serving chan<- string) {
 			serving <- line.Addr
 		}
 	}
+}
+
+// errorOutput keeps what a server prints on standard error.
+type errorOutput server
+
+func (o *errorOutput) Write(text []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.stderr.Write(text)
+}
+
+// printed is what stands on standard error so far.
+func (s *server) printed() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stderr.String()
 }
 
 // logged is the log so far.

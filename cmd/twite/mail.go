@@ -194,6 +194,20 @@ func (w *worker) letter(ctx context.Context, job *models.Job) (to string, letter
 			return "", views.Mail{}, err
 		}
 		return user.Email, views.SignInLinkMail(w.site, token, code, user.Username, w.links), nil
+	case models.MailRequest:
+		request, err := w.db.FindRequest(ctx, job.Payload.UserID)
+		if err != nil {
+			return "", views.Mail{}, err
+		}
+		return job.Payload.To, views.RequestMail(w.site, request.Username), nil
+	case models.MailApproved:
+		user, err := w.db.FindUser(ctx, job.Payload.UserID)
+		if err != nil {
+			return "", views.Mail{}, err
+		}
+		return user.Email, views.ApprovedMail(w.site, user.Username), nil
+	case models.MailRefused:
+		return job.Payload.To, views.RefusedMail(w.site), nil
 	}
 	return "", views.Mail{}, fmt.Errorf("jobs of the kind %q are unknown to this version", job.Kind)
 }

@@ -266,10 +266,10 @@ func TestNoticeOfANewPassword(t *testing.T) {
 	w, _ := newWorker(t, db, server.url())
 	works(t, w)
 	got := server.one()
-	if subject, err := got.subject(); err != nil || subject != "The password of @walker was changed" {
+	if subject, err := got.subject(); err != nil || subject != "Security of @walker" {
 		t.Errorf("subject %q, error %v", subject, err)
 	}
-	if len(got.to) != 1 || got.to[0] != "walker@example.com" || got.link(t) != mailSite+"/password/forgot" {
+	if len(got.to) != 1 || got.to[0] != "walker@example.com" || got.link(t) != mailSite+"/settings/security" || !strings.Contains(got.text, "Your password was set anew") {
 		t.Errorf("to %v: %s", got.to, got.text)
 	}
 	sameWords(t, got)

@@ -15,6 +15,7 @@ import (
 	"twite"
 	"twite/handlers"
 	"twite/models"
+	"twite/views"
 )
 
 // Limits on clients that are slow, silent or large.
@@ -57,6 +58,9 @@ func serve(ctx context.Context, env environment, args []string) error {
 	if err != nil {
 		return fmt.Errorf("cannot listen: %w: is another server running there? Choose another address with --addr", err)
 	}
+	if err := offerSetup(ctx, env.stderr, db, config.Site.BaseURL.String()); err != nil {
+		return err
+	}
 	log.Info("Twite is serving", "url", config.Site.BaseURL.String(), "addr", listener.Addr().String(), "version", versionText())
 	var background sync.WaitGroup
 	defer background.Wait()
@@ -72,6 +76,18 @@ func serve(ctx context.Context, env environment, args []string) error {
 		log.Info("nobody can set up codes from an app, since TWITE_KEY_FILE is not set: name a file there, the same on every server")
 	}
 	return serveUntilDone(ctx, listener, site, log)
+}
+
+// offerSetup prints where the owner's account can be made, while there is none. It is a secret, and so not for the log.
+func offerSetup(ctx context.Context, w io.Writer, db *models.DB, site string) error {
+	token, err := db.NewSetupLink(ctx)
+	if errors.Is(err, models.ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(w, "Twite has no owner yet. Make the owner's account at: %s%s\n", site, views.SetupPath(token))
+	}
+	return err
 }
 
 // serveUntilDone answers requests until ctx ends, and lets those in flight finish.
@@ -113,6 +129,9 @@ func purge(ctx context.Context, store *models.SessionStore, db *models.DB, event
 		}
 		if err := db.PurgeTokens(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("old tokens not removed", "error", err)
+		}
+		if err := db.PurgeInvitations(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("old invitations not removed", "error", err)
 		}
 		if n, err := db.PurgeAccounts(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("accounts not removed whose time is up", "error", err)

@@ -75,9 +75,12 @@ func userList(ctx context.Context, env environment, args []string) error {
 		fmt.Fprintln(table, "ID\tNAME\tEMAIL\tROLE\tSINCE\tSTATE")
 		for _, u := range users {
 			state := "active"
-			if u.SuspendedAt != nil {
+			switch {
+			case u.SuspendedAt != nil:
 				state = "suspended"
-			} else if u.DeleteAt != nil {
+			case u.AwaitingSince != nil:
+				state = "waiting"
+			case u.DeleteAt != nil:
 				state = "leaves " + u.DeleteAt.UTC().Format(time.DateOnly)
 			}
 			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", u.ID, u.Username, u.Email, u.Role, u.CreatedAt.UTC().Format(time.DateOnly), state)
