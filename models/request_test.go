@@ -128,7 +128,7 @@ func TestRequestsAreDecidedInTurn(t *testing.T) {
 		t.Errorf("requests %s", got)
 	}
 	list := must[[]models.Request](t)(db.Requests(ctx))
-	if list[0].Reason != "I like zoes." || list[0].EmailConfirmedAt != nil || !list[0].AwaitingSince.Equal(clock.now.Add(-3*time.Minute)) {
+	if list[0].Reason != "I like zoes." || list[0].EmailConfirmedAt == nil || !list[0].AwaitingSince.Equal(clock.now.Add(-3*time.Minute)) {
 		t.Errorf("the first is %+v", list[0])
 	}
 	if err := errors.Join(boss.Approve(ctx, list[0].ID), boss.Refuse(ctx, list[1].ID)); err != nil {

@@ -34,7 +34,7 @@ func (db *DB) UseSetup(ctx context.Context, text string, n NewUser) (*User, erro
 	if err := db.CheckSetup(ctx, text); err != nil {
 		return nil, err
 	}
-	n.Role = Owner
+	n.Role, n.Confirmed = Owner, true
 	account, err := db.newAccount(ctx, n)
 	if err != nil {
 		return nil, err
