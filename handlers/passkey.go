@@ -4,15 +4,22 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
+	"strings"
 
 	"twite/models"
 	"twite/views"
 )
 
-// relyingParty is the site as passkeys know it.
+// relyingParty is the site as passkeys know it. They belong to names: on one's own machine that is localhost, by whatever
+// address the site is reached.
 func (s *Server) relyingParty() models.RelyingParty {
-	return models.RelyingParty{ID: s.config.BaseURL.Hostname(), Origin: s.config.BaseURL.String()}
+	site := *s.config.BaseURL
+	if ip := net.ParseIP(site.Hostname()); ip != nil && ip.IsLoopback() {
+		site.Host = strings.Replace(site.Host, site.Hostname(), "localhost", 1)
+	}
+	return models.RelyingParty{ID: site.Hostname(), Origin: site.String()}
 }
 
 // offerPasskey answers what a browser needs to make a passkey. It changes nothing, so that it asks for no fresh sign-in:

@@ -114,7 +114,6 @@ func TestReasons(t *testing.T) {
 
 func TestRequestsAreDecidedInTurn(t *testing.T) {
 	db, ctx := modelstest.New(t), t.Context()
-	db.Mail = true
 	clock := stopClock(db)
 	modelstest.User(t, db, "member")
 	actor := moderator(t, db, "boss")

@@ -140,7 +140,7 @@ func (c *Config) setAddr(value string) error {
 
 func (c *Config) setBaseURL(value string) error {
 	if value == "" {
-		value = localURL(c.Addr)
+		value = "http://" + localAddr(c.Addr)
 	}
 	u, err := url.Parse(value)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
@@ -148,15 +148,6 @@ func (c *Config) setBaseURL(value string) error {
 	}
 	c.Site.BaseURL = &url.URL{Scheme: u.Scheme, Host: u.Host}
 	return nil
-}
-
-// localURL is where a browser on the same machine finds a server that listens on addr: by name, since passkeys belong to names.
-func localURL(addr string) string {
-	host, port, _ := net.SplitHostPort(localAddr(addr))
-	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
-		host = "localhost"
-	}
-	return "http://" + net.JoinHostPort(host, port)
 }
 
 // localAddr is where a server that listens on addr can be reached from its own machine.

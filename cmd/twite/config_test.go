@@ -72,7 +72,7 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("configuration %+v", c)
 	}
 	site := c.Site
-	if site.BaseURL.String() != "http://localhost:8080" || site.Registration != models.RegistrationOpen || !site.Public || site.TrustedProxies != nil {
+	if site.BaseURL.String() != "http://127.0.0.1:8080" || site.Registration != models.RegistrationOpen || !site.Public || site.TrustedProxies != nil {
 		t.Errorf("site %+v", site)
 	}
 	if c.SMTP != (SMTP{}) || site.Mail || site.ResetLifetime != time.Hour ||

@@ -178,7 +178,7 @@ func TestAnExportHoldsEverything(t *testing.T) {
 			"created_at": at, "last_seen": at, "expires_at": "2026-03-01T13:00:00Z", "ended_at": nil}},
 		"security_events": []any{map[string]any{"kind": "signed_in", "detail": "", "browser": "Firefox <b>on</b> Linux of alice", "address": "192.0.2.7", "created_at": at}},
 		"passkeys":        []any{map[string]any{"name": "<u>my phone</u> of alice", "created_at": "2026-02-02T10:00:00Z", "last_used_at": nil}},
-		"links":           []any{map[string]any{"purpose": "reset", "email": "", "created_at": at, "expires_at": "2026-03-01T13:00:00Z", "used_at": nil}},
+		"links":           []any{map[string]any{"purpose": "reset", "email": "alice@example.com", "created_at": at, "expires_at": "2026-03-01T13:00:00Z", "used_at": nil}},
 		"invitations": []any{map[string]any{"note": "for <s>friends</s> of alice", "uses": 1.0, "max_uses": 5.0,
 			"created_at": "2026-02-03T10:00:00Z", "expires_at": "2026-03-03T10:00:00Z", "revoked_at": nil}},
 	} {

@@ -131,6 +131,20 @@ func (m *mailServer) wait(number int) letter {
 	return m.taken()[number-1]
 }
 
+// path waits for a letter whose link leads below this path, and returns where.
+func (m *mailServer) path(prefix string) (path string) {
+	m.t.Helper()
+	eventually(m.t, "a letter brings a link to "+prefix, func() bool {
+		for _, letter := range m.taken() {
+			if path = pathOf(m.t, letter.link(m.t)); strings.HasPrefix(path, prefix) {
+				return true
+			}
+		}
+		return false
+	})
+	return path
+}
+
 // mailSession is one connection to a mailServer.
 type mailSession struct {
 	server  *mailServer
