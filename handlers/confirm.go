@@ -42,9 +42,11 @@ func (s *Server) fresh(r *http.Request) bool {
 	return err == nil && s.db.Now().Sub(time.Unix(since, 0)) < s.config.SudoLifetime
 }
 
-// askAgain leads to the question for the password, and from there back. A form waits in the session until it is answered.
+// askAgain leads to the question for the password, and from there back. A form waits in the session until it is answered,
+// or until the question is about something else: who turned away from a form does not want it carried out later.
 func (s *Server) askAgain(w http.ResponseWriter, r *http.Request, rt route) error {
 	next := ParseLocalPath(r.URL.RequestURI())
+	s.sessions.Remove(r.Context(), pendingKey)
 	if rt.method == http.MethodPost {
 		waiting, err := json.Marshal(pending{r.URL.Path, typed(r, sortedKeys(r.PostForm)...)})
 		if err != nil {
@@ -53,7 +55,7 @@ func (s *Server) askAgain(w http.ResponseWriter, r *http.Request, rt route) erro
 		s.sessions.Put(r.Context(), pendingKey, string(waiting))
 		next = formPage(r, rt.form)
 	}
-	return s.redirect(w, r, LocalPath{confirmPath + "?next=" + url.QueryEscape(next.String())})
+	return s.redirect(w, r, carrying(confirmPath, next))
 }
 
 // confirmPage asks for the password once more.

@@ -101,6 +101,20 @@ func TestAFormThatWaitsIsCarriedOutOnce(t *testing.T) {
 	alice.post("/confirm", form("password", "alice-secret", "next", "/settings/account")).wants(t, 303).leadsTo(t, "/settings/account")
 }
 
+// TestE4_AFormThatWasLeftIsNotCarriedOut when the password is given for something else.
+func TestE4_AFormThatWasLeftIsNotCarriedOut(t *testing.T) {
+	srv := newServer(t)
+	alice := srv.login("alice")
+	other, revoke := otherSession(t, srv, alice)
+	srv.clock.advance(sudoLife)
+	alice.post(revoke, form()).wants(t, 303)
+	alice.get("/settings/export").wants(t, 303).leadsTo(t, "/confirm?next=%2Fsettings%2Fexport")
+	alice.post("/confirm", form("password", "alice-secret", "next", "/settings/export")).wants(t, 303).leadsTo(t, "/settings/export")
+	if !other.signedIn() {
+		t.Error("the other session ended")
+	}
+}
+
 // TestConfirmCountsAsSigningIn: who found an open browser cannot guess there without end.
 func TestConfirmCountsAsSigningIn(t *testing.T) {
 	srv := newServer(t, limits(func(l *handlers.Limits) { l.SignIn = mustLimit(t, "3/1h") }))

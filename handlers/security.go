@@ -27,9 +27,7 @@ func (s *Server) security(r *http.Request) (v views.Security, err error) {
 	if v.Factors, err = s.db.Factors(r.Context(), viewerLogin(r)); err != nil {
 		return v, err
 	}
-	if v.Passkeys.List, err = s.db.Passkeys(r.Context(), viewer(r).ID); err != nil {
-		return v, err
-	}
+	v.Passkeys.List = v.Factors.Passkeys
 	v.Events, err = s.db.SecurityEvents(r.Context(), viewer(r).ID)
 	return v, err
 }

@@ -30,7 +30,7 @@ const hasSecondFactor = "u.totp_secret IS NOT NULL OR EXISTS (SELECT 1 FROM pass
 // Factors are what an account has beside its password.
 type Factors struct {
 	TOTP          bool // codes from an app
-	Passkeys      int
+	Passkeys      []Passkey
 	RecoveryCodes int // not yet used
 }
 
@@ -51,12 +51,28 @@ func current(query *bun.SelectQuery, login Login) *bun.SelectQuery {
 
 // Factors returns what the account of a login has beside its password; ErrNotFound if it has changed since that login.
 func (db *DB) Factors(ctx context.Context, login Login) (f Factors, err error) {
-	err = current(db.read.NewSelect().TableExpr("users AS u"), login).
-		ColumnExpr("u.totp_secret IS NOT NULL AS totp").
-		ColumnExpr("(SELECT count(*) FROM passkeys AS p WHERE p.user_id = u.id) AS passkeys").
+	var rows []struct { // one for each passkey; one with an empty passkey where there is none
+		TOTP          bool
+		RecoveryCodes int
+		Passkey       `bun:",extend"`
+	}
+	err = current(db.read.NewSelect().TableExpr("users AS u"), login).Join("LEFT JOIN passkeys AS pk ON pk.user_id = u.id").
+		ColumnExpr("pk.*, u.totp_secret IS NOT NULL AS totp").
 		ColumnExpr("(SELECT count(*) FROM recovery_codes AS r WHERE r.user_id = u.id AND r.used_at IS NULL) AS recovery_codes").
-		Scan(ctx, &f.TOTP, &f.Passkeys, &f.RecoveryCodes)
-	return f, notFound(err)
+		OrderExpr("pk.id").Scan(ctx, &rows)
+	if err != nil {
+		return f, err
+	}
+	if len(rows) == 0 {
+		return f, ErrNotFound
+	}
+	f.TOTP, f.RecoveryCodes = rows[0].TOTP, rows[0].RecoveryCodes
+	for _, row := range rows {
+		if row.ID != 0 {
+			f.Passkeys = append(f.Passkeys, row.Passkey)
+		}
+	}
+	return f, nil
 }
 
 // keys returns the keys that seal second factors, or ErrNoKeys.

@@ -5,6 +5,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -89,7 +90,7 @@ func TestEnableTOTP(t *testing.T) {
 	if login := loginOf(t, db, "alice"); !login.SecondFactor || login.Epoch != after.Epoch {
 		t.Errorf("a password gives %+v", login)
 	}
-	if got := must[models.Factors](t)(db.Factors(ctx, after)); got != (models.Factors{TOTP: true, RecoveryCodes: 10}) {
+	if got := must[models.Factors](t)(db.Factors(ctx, after)); !reflect.DeepEqual(got, models.Factors{TOTP: true, RecoveryCodes: 10}) {
 		t.Errorf("factors are %+v", got)
 	}
 	_, err = db.Factors(ctx, before)

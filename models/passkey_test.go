@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +70,9 @@ func TestPasskeysOfEveryAlgorithmSignIn(t *testing.T) {
 				list := must[[]models.Passkey](t)(db.Passkeys(t.Context(), alice.ID))
 				if len(list) != 1 || list[0].LastUsedAt == nil || !list[0].LastUsedAt.Equal(clock.now) || list[0].Name != "of alice" {
 					t.Errorf("%+v", list)
+				}
+				if f := must[models.Factors](t)(db.Factors(t.Context(), login)); !reflect.DeepEqual(f.Passkeys, list) || f.TOTP || f.RecoveryCodes != 0 {
+					t.Errorf("beside the password there is %+v", f)
 				}
 			}
 			step := freshLogin(t, db, alice.ID)

@@ -131,21 +131,24 @@ func TestGoSourceKeepsTheRules(t *testing.T) {
 	}
 }
 
+// codeLine is a line of a script that is neither blank nor only a comment.
+var codeLine = regexp.MustCompile(`(?m)^\s*([^/\s]|/[^/]).*$`)
+
 func TestScriptsStaySmallAndBuildNoHTML(t *testing.T) {
-	const maxLines = 215
+	const maxLines = 200
 	total := 0
 	for _, file := range sourceFiles(t, ".js") {
 		if !strings.HasPrefix(file, "assets/js/") {
 			continue
 		}
 		source := readSource(t, file)
-		total += strings.Count(source, "\n")
+		total += len(codeLine.FindAllString(source, -1))
 		if found := regexp.MustCompile(`\b(innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval|new Function)\b`).FindString(source); found != "" {
 			t.Errorf("%s has %s: let the server send the HTML, or set textContent", file, found)
 		}
 	}
 	if total >= maxLines {
-		t.Errorf("assets/js has %d lines, fewer than %d are allowed: let the server or the browser do it", total, maxLines)
+		t.Errorf("assets/js has %d lines of code (neither blank nor only a comment), fewer than %d are allowed: let the server or the browser do it", total, maxLines)
 	}
 }
 
