@@ -173,7 +173,7 @@ func registrationOptions(configured models.Registration) []option {
 		{"", "As the server is configured: " + string(configured)},
 		{string(models.RegistrationOpen), "Open: everybody may register"},
 		{string(models.RegistrationInvite), "By invitation"},
-		{string(models.RegistrationApproval), "On approval: who registers waits for an admin"},
+		{string(models.RegistrationApproval), "On approval by a moderator"},
 		{string(models.RegistrationClosed), "Closed: nobody comes in"},
 	}
 }

@@ -767,7 +767,7 @@ func personDeeds(p Page, v PersonView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 50, "<ul class=\"rows\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 50, "<ul class=\"rows deeds\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1273,7 +1273,7 @@ func AdminSettingsPage(p Page, f Form, configured models.Registration) templ.Com
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 80, " <h2>After a break-in</h2><ul class=\"rows\"><li><p><b>Sign everybody out</b></p><p class=\"small\">Ends all sessions of everybody whom you may suspend, and links that were mailed to them.</p><form action=\"/admin/end-sessions\" method=\"post\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 80, " <h2>After a break-in</h2><ul class=\"rows deeds\"><li><p><b>Sign everybody out</b></p><p class=\"small\">Ends all sessions of everybody whom you may suspend, and links that were mailed to them.</p><form action=\"/admin/end-sessions\" method=\"post\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -192,7 +192,7 @@ func LinkForm(p Page, f Form, asked bool) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				templ_7745c5c3_Err = field(f, input{Name: "email", Label: "Email", Type: "email", Hint: "The address of your account. A link and a code are sent there, one of which signs you in.", Required: true, Autocomplete: "email", Verbatim: true}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = field(f, input{Name: "email", Label: "Email", Type: "email", Hint: "The address of your account. A link and a code are sent there; either signs you in.", Required: true, Autocomplete: "email", Verbatim: true}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
