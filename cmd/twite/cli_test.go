@@ -179,13 +179,14 @@ func TestAuditCommands(t *testing.T) {
 	do("user delete walker").fails(t, 2, "add --yes")
 	do("user delete walker --yes").works(t, "walker is deleted, with all posts.")
 	do("user delete boss --yes").fails(t, 1, "make somebody else an owner first")
-	do("audit verify").works(t, "The audit log is whole: 8 entries")
+	do("audit verify").works(t, "The audit log is whole: 10 entries")
 	log := do("audit")
 	log.works(t)
 	last := -1
 	for _, sentence := range []string{ // the newest first
 		"deleted @walker.", "made a link for a new password of @walker.", "let @walker in again.", "suspended @walker.", "signed everybody below out.",
 		"signed @walker out everywhere.", "set a new password for @walker.", "changed the role of @walker: member → admin.",
+		"made an account for @walker as member.", "made an account for @boss as owner.",
 	} {
 		at := strings.Index(log.stdout, "  The command line "+sentence)
 		if at <= last {
