@@ -119,7 +119,37 @@ func TestHelp(t *testing.T) {
 	}
 	serve := cli(t, nil, "", "serve", "--help")
 	for _, s := range serveSettings() {
-		serve.works(t, "--"+s.flag+" ", s.env, s.help, fmt.Sprintf("%q", s.fallback))
+		source := "(" + s.env + ")"
+		if s.fallback != "" {
+			source = fmt.Sprintf("(%s, default %q)", s.env, s.fallback)
+		}
+		serve.works(t, "--"+s.flag+" ", s.help+" "+source)
+	}
+}
+
+// TestReadmeKnowsTheCommandLine: its tables hold every setting, in the order of the source, and every command.
+func TestReadmeKnowsTheCommandLine(t *testing.T) {
+	readme := readSource(t, "README.md")
+	rest := readme
+	for _, s := range serveSettings() {
+		row := fmt.Sprintf("\n| `%s` | `--%s` | ", s.env, s.flag)
+		if s.fallback != "" {
+			row += "`" + s.fallback + "` | "
+		}
+		_, after, found := strings.Cut(rest, row)
+		if !found {
+			t.Fatalf("README.md lacks this row, or has it elsewhere:%s", row)
+		}
+		rest = after
+	}
+	_, table, _ := strings.Cut(rest, "## Command line")
+	table, _, _ = strings.Cut(table, "\n## ")
+	for _, c := range commands() {
+		for word := range strings.FieldsSeq(c.name) {
+			if !strings.Contains(table, word) {
+				t.Errorf("README.md does not tell of %q in twite %s", word, c.name)
+			}
+		}
 	}
 }
 
