@@ -24,19 +24,13 @@ func (n NewUser) validate(p *Passwords) (errs FieldErrors) {
 	return errs
 }
 
-// Register makes an account, or returns FieldErrors for the fields username, email, password, password2 and role. Where it
-// is the owner's, the set-up link is good for nothing any more.
+// Register makes an account, or returns FieldErrors for the fields username, email, password, password2 and role.
 func (db *DB) Register(ctx context.Context, n NewUser) (*User, error) {
 	account, err := db.newAccount(ctx, n)
 	if err != nil {
 		return nil, err
 	}
 	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if account.Role == Owner {
-			if err := endSetup(ctx, tx); err != nil {
-				return err
-			}
-		}
 		return db.addAccount(ctx, tx, account)
 	})
 	return &account.User, err
@@ -68,8 +62,13 @@ func (db *DB) newAccount(ctx context.Context, n NewUser, further ...FieldError) 
 }
 
 // addAccount is the one way in which somebody joins, whatever let them in. Where mail can be sent, a link that confirms the
-// address goes there.
+// address goes there. With an owner the set-up link is good for nothing any more.
 func (db *DB) addAccount(ctx context.Context, tx bun.Tx, account *ImportUser) error {
+	if account.Role == Owner {
+		if err := endSetup(ctx, tx); err != nil {
+			return err
+		}
+	}
 	if _, err := tx.NewInsert().Model(account).Exec(ctx); err != nil {
 		return takenErrors(err)
 	}

@@ -57,6 +57,46 @@ func wantHidden(t testing.TB, db *models.DB, secret string, try func(text string
 	}
 }
 
+// TestA2_OneNameHoweverManyAreInvited: a name or an address that many want at once, in any case and on any node, goes to one
+// of them, and the places of the others stay free.
+func TestA2_OneNameHoweverManyAreInvited(t *testing.T) {
+	names := []string{"walker", "Walker", "WALKER"}
+	races := map[string]func(i int) models.NewUser{
+		"username": func(i int) models.NewUser {
+			n := newcomer(names[i%3])
+			n.Email = fmt.Sprintf("w%d@example.com", i)
+			return n
+		},
+		"email": func(i int) models.NewUser {
+			n := newcomer(fmt.Sprint("walker", i))
+			n.Email = names[i%3] + "@example.com"
+			return n
+		},
+	}
+	for field, guest := range races {
+		t.Run(field, func(t *testing.T) {
+			servers := nodes(t, 3)
+			alice := modelstest.User(t, servers[0], "alice").ID
+			text := invite(t, servers[0], alice, 20)
+			won := 0
+			for _, err := range inParallel(12, func(i int) error {
+				_, err := servers[i/3%3].AcceptInvitation(t.Context(), text, guest(i))
+				return err
+			}) {
+				if err == nil {
+					won++
+				} else {
+					wantFields(t, err, field)
+				}
+			}
+			rows := count(t, servers[0], "SELECT count(*) FROM users WHERE invited_by = ?", alice)
+			if uses := count(t, servers[0], "SELECT uses FROM invitations"); won != 1 || rows != 1 || uses != 1 {
+				t.Errorf("%d joined, %d rows, %d places taken, want 1 of each", won, rows, uses)
+			}
+		})
+	}
+}
+
 func TestAnInvitationLetsInAsManyAsItSays(t *testing.T) {
 	db, ctx := modelstest.New(t), t.Context()
 	alice := modelstest.User(t, db, "alice").ID

@@ -16,6 +16,21 @@ func (db *DB) Users(ctx context.Context) (users []User, err error) {
 	return users, err
 }
 
+// AddUser makes an account of any role, with an entry in the audit log. It returns FieldErrors as Register does.
+func (db *DB) AddUser(ctx context.Context, n NewUser) (*User, error) {
+	account, err := db.newAccount(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if err := db.addAccount(ctx, tx, account); err != nil {
+			return err
+		}
+		return db.audit(ctx, tx, CommandLine, AuditAdd, account.ID, account.Username, string(account.Role))
+	})
+	return &account.User, err
+}
+
 // SetPassword gives the user of that name a new password and ends all their sessions. It returns FieldErrors for the
 // field password, or ErrNotFound.
 func (db *DB) SetPassword(ctx context.Context, username, password string) error {

@@ -19,7 +19,7 @@ func TestOperatorCommands(t *testing.T) {
 	if empty, err := db.Empty(ctx); empty || err != nil {
 		t.Errorf("with a user it is empty: %t, %v", empty, err)
 	}
-	bob := must[*models.User](t)(db.Register(ctx, models.NewUser{Username: "bob", Email: "bob@example.com",
+	bob := must[*models.User](t)(db.AddUser(ctx, models.NewUser{Username: "bob", Email: "bob@example.com",
 		Password: "bob-secret", Password2: "bob-secret", Role: models.Owner}))
 
 	if err := db.SetRole(ctx, "ALICE", models.Moderator); err != nil {
@@ -40,6 +40,25 @@ func TestOperatorCommands(t *testing.T) {
 	wantError(t, db.SetPassword(ctx, "carol", "new secret words"), models.ErrNotFound)
 	wantError(t, db.Suspend(ctx, "carol"), models.ErrNotFound)
 	wantError(t, db.Restore(ctx, "carol"), models.ErrNotFound)
+}
+
+// TestAddUserIsAudited with the role that was given, and nothing is when nobody was added.
+func TestAddUserIsAudited(t *testing.T) {
+	db, ctx := modelstest.New(t), t.Context()
+	n := models.NewUser{Username: "Boss", Email: "boss@example.com", Password: "boss-secret", Password2: "boss-secret", Role: models.Owner}
+	boss := must[*models.User](t)(db.AddUser(ctx, n))
+	_, err := db.AddUser(ctx, n)
+	wantFields(t, err, "username", "email")
+	n.Username, n.Email, n.Role = "king", "king@example.com", "king"
+	_, err = db.AddUser(ctx, n)
+	wantFields(t, err, "role")
+	entries, _, err := db.AuditLog(ctx, 0)
+	if err != nil || len(entries) != 1 {
+		t.Fatalf("entries %+v, %v", entries, err)
+	}
+	if e := entries[0]; e.Action != models.AuditAdd || e.Actor != models.CommandLine.Name || e.TargetID != boss.ID || e.Target != "Boss" || e.Detail != "owner" {
+		t.Errorf("entry %+v", e)
+	}
 }
 
 func TestSuspendAndRestore(t *testing.T) {

@@ -66,7 +66,7 @@ func TestASetUpLinkDies(t *testing.T) {
 		"an owner from the command line": func(t *testing.T, db *models.DB) error {
 			n := newcomer("operator")
 			n.Role = models.Owner
-			_, err := db.Register(t.Context(), n)
+			_, err := db.AddUser(t.Context(), n)
 			return err
 		},
 		"a member who became the owner": func(t *testing.T, db *models.DB) error {
@@ -126,7 +126,7 @@ func TestL1_TheCommandLineAndALinkAtOnce(t *testing.T) {
 		operator.Role = models.Owner
 		inParallel(2, func(i int) (err error) {
 			if i == 0 {
-				_, err = servers[0].Register(t.Context(), operator)
+				_, err = servers[0].AddUser(t.Context(), operator)
 			} else {
 				_, err = servers[1].UseSetup(t.Context(), link, newcomer("walker"))
 			}

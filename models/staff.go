@@ -11,6 +11,7 @@ import (
 
 // What is done to accounts, as the audit log names it.
 const (
+	AuditAdd         = "add" // an account of the role in the detail
 	AuditSuspend     = "suspend"
 	AuditRestore     = "restore"
 	AuditRole        = "role"

@@ -13,6 +13,8 @@ func AuditText(e models.AuditEntry) string {
 		who = "@" + e.Actor
 	}
 	switch e.Action {
+	case models.AuditAdd:
+		return who + " made an account for " + whom + " as " + e.Detail + "."
 	case models.AuditSuspend:
 		return who + " suspended " + whom + "."
 	case models.AuditRestore:

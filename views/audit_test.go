@@ -8,6 +8,7 @@ import (
 
 func TestAuditText(t *testing.T) {
 	for want, e := range map[string]models.AuditEntry{
+		"The command line made an account for @bob as admin.":               {Action: models.AuditAdd, Target: "bob", Detail: "admin"},
 		"@ada suspended @bob.":                                              {ActorID: 1, Actor: "ada", Action: models.AuditSuspend, Target: "bob"},
 		"The command line let @bob in again.":                               {Actor: "command line", Action: models.AuditRestore, Target: "bob"},
 		"@ada changed the role of @bob: member → admin.":                    {ActorID: 1, Actor: "ada", Action: models.AuditRole, Target: "bob", Detail: "member → admin"},

@@ -29,7 +29,9 @@ const (
 	binaryMaxBytes = 20 << 20
 	idleMaxBytes   = 25 << 20
 	loadMaxBytes   = 60 << 20
-	startBudget    = 50 * time.Millisecond // written down, not enforced: it depends on the machine
+	floodMaxBytes  = 512 << 20
+	floodBudget    = 100 * time.Millisecond // as startBudget
+	startBudget    = 50 * time.Millisecond  // written down, not enforced: it depends on the machine
 )
 
 // BenchmarkBudgets measures the released binary on a town of 10,000 users and 100,000 posts, and beside it a
@@ -115,7 +117,8 @@ func (t *trial) startTwite(b *testing.B, env ...string) *subject {
 	b.Helper()
 	addr := freeAddr(b)
 	cmd := exec.Command(t.binary, "serve", "--addr", addr, "--database-url", "sqlite:"+t.database,
-		"--limit-signin", wideLimit, "--limit-check", wideLimit, "--limit-check-all", wideLimit,
+		"--limit-signin", wideLimit, "--limit-signin-all", wideLimit,
+		"--limit-check", wideLimit, "--limit-check-all", wideLimit,
 		"--limit-post", wideLimit, "--limit-post-all", wideLimit)
 	cmd.Env = append(os.Environ(), env...)
 	return startSubject(b, "Twite", addr, cmd)

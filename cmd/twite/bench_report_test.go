@@ -5,8 +5,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -65,6 +67,7 @@ func (t *trial) figures(b *testing.B) []figure {
 		b.Fatal(err)
 	}
 	idle, load := t.memory(b)
+	flooded, reading := t.flood(b)
 	figures := []figure{
 		{"first visit", "KiB", float64(first.size) / kib, firstVisitMaxBytes / kib, true},
 		{"first visit", "requests", float64(len(first.files)), firstVisitMaxRequests, true},
@@ -72,6 +75,8 @@ func (t *trial) figures(b *testing.B) []figure {
 		{"binary", "MiB", float64(binary.Size()) / mib, binaryMaxBytes / mib, true},
 		{"memory, idle", "MiB", idle, idleMaxBytes / mib, true},
 		{"memory, timeline load", "MiB", load, loadMaxBytes / mib, true},
+		{"memory, 500 sign-ins at once", "MiB", flooded, floodMaxBytes / mib, true},
+		{"reading meanwhile, 99 %", "ms", reading, float64(floodBudget) / float64(time.Millisecond), false},
 		{"start to first answer", "ms", t.start(b), float64(startBudget) / float64(time.Millisecond), false},
 	}
 	for _, f := range figures {
@@ -90,6 +95,39 @@ func (t *trial) memory(b *testing.B) (idle, load float64) {
 	idle = s.memory("VmRSS") / mib
 	s.volley(16, 5000, 200, t.readPage)
 	return idle, s.memory("VmHWM") / mib
+}
+
+// flood has 500 clients sign in at once with wrong passwords, and nothing but the number of those who may wait hold them
+// back. It returns the peak of the server's memory in MiB, and the time in milliseconds within which 99 of 100 visits to
+// the timeline were answered meanwhile.
+func (t *trial) flood(b *testing.B) (peak, reading float64) {
+	b.Helper()
+	s := t.startTwite(b, "GOMAXPROCS=2")
+	defer s.stop()
+	visitor := s.dialAll(1)[0]
+	defer visitor.conn.Close()
+	var left atomic.Int64
+	for _, c := range s.dialAll(500) {
+		left.Add(1)
+		go func() {
+			defer left.Add(-1)
+			defer c.conn.Close()
+			status, _, err := c.exchange(wirePost("/login", "username=nobody&password=a+guess"))
+			if err != nil || status != http.StatusUnprocessableEntity && status != http.StatusServiceUnavailable {
+				b.Errorf("a sign-in among many: status %d (%v)", status, err)
+			}
+		}()
+	}
+	var took []time.Duration
+	for left.Load() > 0 {
+		begin := time.Now()
+		if status, _, err := visitor.exchange(wireGet("/")); err != nil || status != http.StatusOK {
+			b.Fatalf("reading meanwhile: status %d (%v)", status, err)
+		}
+		took = append(took, time.Since(begin))
+	}
+	slices.Sort(took)
+	return s.memory("VmHWM") / mib, micros(took[len(took)*99/100]) / 1000
 }
 
 // start is the median time in milliseconds from the start of the process to its first page.

@@ -119,7 +119,37 @@ func TestHelp(t *testing.T) {
 	}
 	serve := cli(t, nil, "", "serve", "--help")
 	for _, s := range serveSettings() {
-		serve.works(t, "--"+s.flag+" ", s.env, s.help, fmt.Sprintf("%q", s.fallback))
+		source := "(" + s.env + ")"
+		if s.fallback != "" {
+			source = fmt.Sprintf("(%s, default %q)", s.env, s.fallback)
+		}
+		serve.works(t, "--"+s.flag+" ", s.help+" "+source)
+	}
+}
+
+// TestReadmeKnowsTheCommandLine: its tables hold every setting, in the order of the source, and every command.
+func TestReadmeKnowsTheCommandLine(t *testing.T) {
+	readme := readSource(t, "README.md")
+	rest := readme
+	for _, s := range serveSettings() {
+		row := fmt.Sprintf("\n| `%s` | `--%s` | ", s.env, s.flag)
+		if s.fallback != "" {
+			row += "`" + s.fallback + "` | "
+		}
+		_, after, found := strings.Cut(rest, row)
+		if !found {
+			t.Fatalf("README.md lacks this row, or has it elsewhere:%s", row)
+		}
+		rest = after
+	}
+	_, table, _ := strings.Cut(rest, "## Command line")
+	table, _, _ = strings.Cut(table, "\n## ")
+	for _, c := range commands() {
+		for word := range strings.FieldsSeq(c.name) {
+			if !strings.Contains(table, word) {
+				t.Errorf("README.md does not tell of %q in twite %s", word, c.name)
+			}
+		}
 	}
 }
 
@@ -179,13 +209,14 @@ func TestAuditCommands(t *testing.T) {
 	do("user delete walker").fails(t, 2, "add --yes")
 	do("user delete walker --yes").works(t, "walker is deleted, with all posts.")
 	do("user delete boss --yes").fails(t, 1, "make somebody else an owner first")
-	do("audit verify").works(t, "The audit log is whole: 8 entries")
+	do("audit verify").works(t, "The audit log is whole: 10 entries")
 	log := do("audit")
 	log.works(t)
 	last := -1
 	for _, sentence := range []string{ // the newest first
 		"deleted @walker.", "made a link for a new password of @walker.", "let @walker in again.", "suspended @walker.", "signed everybody below out.",
 		"signed @walker out everywhere.", "set a new password for @walker.", "changed the role of @walker: member → admin.",
+		"made an account for @walker as member.", "made an account for @boss as owner.",
 	} {
 		at := strings.Index(log.stdout, "  The command line "+sentence)
 		if at <= last {

@@ -42,7 +42,7 @@ type setting struct {
 // URL, whose default it is.
 func serveSettings() []setting {
 	return []setting{
-		{"database-url", "DATABASE_URL", "sqlite:twite.db", "sqlite:FILE, or postgres://USER:PASSWORD@HOST/NAME", func(c *Config, v string) error {
+		{"database-url", "DATABASE_URL", "sqlite:twite.db", "sqlite:FILE, or postgres://USER:PASSWORD@HOST/NAME; on another machine by verified TLS, unless ?sslmode= says otherwise", func(c *Config, v string) error {
 			c.DatabaseURL = v
 			return nil
 		}},
@@ -104,7 +104,11 @@ func pick(flags ...string) []setting {
 func readConfig(env environment, flags *flag.FlagSet, settings []setting, args []string, want int) (Config, []string, error) {
 	values := make([]*string, len(settings))
 	for i, s := range settings {
-		values[i] = flags.String(s.flag, "", fmt.Sprintf("%s (%s, default %q)", s.help, s.env, s.fallback))
+		source := s.env
+		if s.fallback != "" {
+			source += fmt.Sprintf(", default %q", s.fallback)
+		}
+		values[i] = flags.String(s.flag, "", fmt.Sprintf("%s (%s)", s.help, source))
 	}
 	words, err := parse(flags, args, want)
 	if err != nil {

@@ -46,7 +46,7 @@ func commands() []command {
 		{"user restore", "NAME", "let a suspended user in again", userRestore},
 		{"user end-sessions", "NAME", "sign a user out everywhere", userEndSessions},
 		{"user end-all-sessions", "", "sign everybody out, as after a break-in", userEndAllSessions},
-		{"user delete", "NAME", "remove a user with all that is theirs, for good", userDelete},
+		{"user delete", "NAME --yes", "remove a user with all that is theirs, for good", userDelete},
 		{"audit verify", "", "check that nobody changed the audit log", auditVerify},
 		{"audit", "", "print who did what to whom, the newest first", audit},
 		{"seed", "", "fill an empty database with a believable town", seed},
@@ -126,11 +126,13 @@ func newFlags(env environment, name string) *flag.FlagSet {
 	flags.Usage = func() {
 		for _, c := range commands() {
 			if c.name == name {
-				fmt.Fprintf(env.stdout, "Usage: twite %s [flags]\n\n%s\n\nFlags:\n", strings.TrimSpace(c.name+" "+c.usage), c.help)
+				fmt.Fprintf(env.stdout, "Usage: twite %s [flags]\n\n%s\n", strings.TrimSpace(c.name+" "+c.usage), c.help)
 			}
 		}
+		heading := "\nFlags:\n"
 		flags.VisitAll(func(f *flag.Flag) {
-			fmt.Fprintf(env.stdout, "  --%-20s %s\n", f.Name, f.Usage)
+			fmt.Fprintf(env.stdout, "%s  --%-20s %s\n", heading, f.Name, f.Usage)
+			heading = ""
 		})
 	}
 	return flags

@@ -70,7 +70,7 @@ func serve(ctx context.Context, env environment, args []string) error {
 	w := config.worker(db, log)
 	background.Go(func() { w.run(ctx) })
 	if !config.Site.Mail {
-		log.Info("no mail is sent, since TWITE_SMTP_URL is not set: twite user reset-link NAME makes links for new passwords")
+		log.Info("no mail is sent, since TWITE_SMTP_URL is not set: links for new passwords come from the admin pages and twite user reset-link")
 	}
 	if keys.path == "" {
 		log.Info("nobody can set up codes from an app, since TWITE_KEY_FILE is not set: name a file there, the same on every server")

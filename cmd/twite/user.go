@@ -53,7 +53,7 @@ func userAdd(ctx context.Context, env environment, args []string) error {
 		return err
 	}
 	return onAccounts(ctx, config.DatabaseURL, func(db *models.DB) error {
-		user, err := db.Register(ctx, models.NewUser{
+		user, err := db.AddUser(ctx, models.NewUser{
 			Username: words[0], Email: words[1], Password: password, Password2: password, Role: models.Role(*role),
 		})
 		if err != nil {
