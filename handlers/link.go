@@ -1,11 +1,9 @@
 package handlers
 
 import (
-	"cmp"
 	"crypto/rand"
 	"errors"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -30,12 +28,7 @@ func (s *Server) linkCookie(r *http.Request) string {
 func (s *Server) linkPage(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	asked := s.linkCookie(r) != "" && !query.Has("again")
-	return s.showLink(w, r, http.StatusOK, linkForm(query.Get("next")), asked)
-}
-
-// linkForm is the form of the page, with the way back.
-func linkForm(next string) views.Form {
-	return views.Form{Hidden: []views.NameValue{{Name: "next", Value: ParseLocalPath(next).String()}}}
+	return s.showLink(w, r, http.StatusOK, formWithNext(ParseLocalPath(query.Get("next"))), asked)
 }
 
 func (s *Server) showLink(w http.ResponseWriter, r *http.Request, status int, f views.Form, asked bool) error {
@@ -46,7 +39,7 @@ func (s *Server) showLink(w http.ResponseWriter, r *http.Request, status int, f 
 
 // link has a sign-in link sent, or signs in by the code that came with it.
 func (s *Server) link(w http.ResponseWriter, r *http.Request) error {
-	f := linkForm(r.PostForm.Get("next"))
+	f := formWithNext(ParseLocalPath(r.PostForm.Get("next")))
 	f.Values = typed(r, "email", "remember_me")
 	if !s.config.Mail {
 		return s.showLink(w, r, http.StatusOK, f, false)
@@ -61,6 +54,7 @@ func (s *Server) link(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) askForLink(w http.ResponseWriter, r *http.Request, f views.Form) error {
 	email, cookie := r.PostForm.Get("email"), rand.Text()
 	err := s.requestSignInLink(r, email, cookie)
+	s.logSecurity(r, "ask for sign-in link", 0, err)
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showLink(w, r, status, f, false)
 	}
@@ -68,7 +62,7 @@ func (s *Server) askForLink(w http.ResponseWriter, r *http.Request, f views.Form
 		return err
 	}
 	s.setCookie(w, s.cookieName(linkCookieName), cookie, int(s.config.LinkLifetime/time.Second)+1)
-	return s.leave(w, r, flashLink, linkWith(ParseLocalPath(r.PostForm.Get("next"))))
+	return s.leave(w, r, flashLink, onward("/login/link", ParseLocalPath(r.PostForm.Get("next"))))
 }
 
 // requestSignInLink is models.RequestSignInLink behind the limits on mail.
@@ -81,17 +75,12 @@ func (s *Server) requestSignInLink(r *http.Request, email, cookie string) error 
 	return s.db.RequestSignInLink(r.Context(), email, cookie)
 }
 
-// linkWith leads to the page that asks for the code, and from there on to next.
-func linkWith(next LocalPath) LocalPath {
-	if next == homePath {
-		return LocalPath{"/login/link"}
-	}
-	return LocalPath{"/login/link?next=" + url.QueryEscape(next.String())}
-}
-
 // linkCode signs in by the code that was mailed to whom this browser asked for. A wrong one counts as a failed sign-in.
 func (s *Server) linkCode(w http.ResponseWriter, r *http.Request, f views.Form) error {
-	login, err := s.tryLinkCode(r)
+	login, err := s.limitAddress(r, func() (models.Login, error) {
+		return s.db.SignInByCode(r.Context(), s.linkCookie(r), r.PostForm.Get("code"))
+	})
+	s.logSecurity(r, "sign in by mailed code", login.UserID, err)
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showLink(w, r, status, f, true)
 	}
@@ -99,20 +88,6 @@ func (s *Server) linkCode(w http.ResponseWriter, r *http.Request, f views.Form) 
 		return err
 	}
 	return s.finishLink(w, r, login)
-}
-
-func (s *Server) tryLinkCode(r *http.Request) (login models.Login, err error) {
-	defer func() { s.logSecurity(r, "sign in by mailed code", login.UserID, err) }()
-	address := clientKey(r)
-	if err := s.take(r.Context(), signInAddress, address, s.config.Limits.SignIn); err != nil {
-		return models.Login{}, err
-	}
-	login, err = s.db.SignInByCode(r.Context(), s.linkCookie(r), r.PostForm.Get("code"))
-	if errors.As(err, new(models.FieldErrors)) {
-		return login, cmp.Or(s.failSignIn(r.Context()), err)
-	}
-	s.forgiveAddress(r, address)
-	return login, err
 }
 
 // finishLink goes on after a mailed link or code, neither of which is of use any more.

@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"net"
@@ -154,23 +153,12 @@ func (s *Server) passkeyLogin(w http.ResponseWriter, r *http.Request) error {
 	return s.arrive(w, r, a)
 }
 
-// authenticatePasskey is models.PasskeyLogin behind the limit on failed sign-ins of the address. The account has none: a
-// passkey cannot be guessed.
+// authenticatePasskey is models.PasskeyLogin behind the limit of the address. The account has none: a passkey cannot be
+// guessed.
 func (s *Server) authenticatePasskey(r *http.Request, step models.Login) (models.Login, error) {
-	address := clientKey(r)
-	try, err := s.addressTry(r.Context(), address)
-	if err != nil {
-		return models.Login{}, err
-	}
-	if err := s.takeAll(r.Context(), try); err != nil {
-		return models.Login{}, err
-	}
-	login, err := s.db.PasskeyLogin(r.Context(), s.relyingParty(), step, r.PostForm.Get("credential"))
-	if errors.Is(err, models.ErrPasskey) {
-		return login, cmp.Or(s.failSignIn(r.Context()), err)
-	}
-	s.forgiveAddress(r, address)
-	return login, err
+	return s.limitAddress(r, func() (models.Login, error) {
+		return s.db.PasskeyLogin(r.Context(), s.relyingParty(), step, r.PostForm.Get("credential"))
+	})
 }
 
 // passkeyProblem puts a refusal into words for the form. Why it was refused is for the log only.
