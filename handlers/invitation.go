@@ -95,11 +95,11 @@ func (s *Server) revokeInvitation(w http.ResponseWriter, r *http.Request) error 
 	if !partial(r) {
 		return s.leave(w, r, flashTakenBack, LocalPath{invitationsPage})
 	}
-	v, err := s.invitationsOf(r)
+	list, err := s.db.Invitations(r.Context(), viewer(r).ID)
 	if err != nil {
 		return err
 	}
-	return s.finish(w, r, flashTakenBack, LocalPath{invitationsPage}, views.InvitationList(s.page(w, r, "Invitations"), v))
+	return s.finish(w, r, flashTakenBack, LocalPath{invitationsPage}, views.InvitationList(s.page(w, r, "Invitations"), list))
 }
 
 // allInvitations lists everybody's.

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"net/http"
@@ -52,8 +53,7 @@ func (s *Server) link(w http.ResponseWriter, r *http.Request) error {
 
 // askForLink has the mail sent. The answer is the same whether or not anybody has that address.
 func (s *Server) askForLink(w http.ResponseWriter, r *http.Request, f views.Form) error {
-	email, cookie := r.PostForm.Get("email"), rand.Text()
-	err := s.requestSignInLink(r, email, cookie)
+	cookie, err := s.requestSignInLink(r, r.PostForm.Get("email"))
 	s.logSecurity(r, "ask for sign-in link", 0, err)
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showLink(w, r, status, f, false)
@@ -65,14 +65,16 @@ func (s *Server) askForLink(w http.ResponseWriter, r *http.Request, f views.Form
 	return s.leave(w, r, flashLink, onward("/login/link", ParseLocalPath(r.PostForm.Get("next"))))
 }
 
-// requestSignInLink is models.RequestSignInLink behind the limits on mail.
-func (s *Server) requestSignInLink(r *http.Request, email, cookie string) error {
+// requestSignInLink is models.RequestSignInLink behind the limits on mail. It returns the cookie for the browser: where the
+// address has had enough mails that is the one which the browser has, so that the last of them still signs in.
+func (s *Server) requestSignInLink(r *http.Request, email string) (cookie string, err error) {
+	cookie = rand.Text()
 	if models.ValidateEmail(email) == "" {
 		if enough, err := s.takeMail(r, "link", email); enough || err != nil {
-			return err
+			return cmp.Or(s.linkCookie(r), cookie), err
 		}
 	}
-	return s.db.RequestSignInLink(r.Context(), email, cookie)
+	return cookie, s.db.RequestSignInLink(r.Context(), email, cookie)
 }
 
 // linkCode signs in by the code that was mailed to whom this browser asked for. A wrong one counts as a failed sign-in.
