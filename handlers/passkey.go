@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net"
@@ -137,12 +138,11 @@ func (s *Server) passkeyLogin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	secondStep := a.login.UserID != 0
-	a.login, err = s.authenticatePasskey(r, a.login)
+	login, err := s.authenticatePasskey(r, a.login)
 	err = s.passkeyProblem(r, err)
-	s.logSecurity(r, "passkey", a.login.UserID, err)
+	s.logSecurity(r, "passkey", cmp.Or(login.UserID, a.login.UserID), err)
 	f := loginForm(r)
-	if status := rejected(w, err, &f); status != 0 && secondStep {
+	if status := rejected(w, err, &f); status != 0 && a.login.UserID != 0 {
 		return s.showCode(w, r, status, f, a.factors)
 	} else if status != 0 {
 		return s.showLogin(w, r, status, f)
@@ -150,6 +150,7 @@ func (s *Server) passkeyLogin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	a.login = login
 	return s.arrive(w, r, a)
 }
 

@@ -174,6 +174,7 @@ func TestEachStepOfASignInIsLogged(t *testing.T) {
 	c.post("/settings/security/recovery-codes", nil).wants(t, 200)
 	c.post("/settings/security/totp/disable", nil).wants(t, 303)
 	key := c.addPasskey("a key")
+	srv.halfway("alice").post("/login/passkey", form("credential", "no passkey")).wants(t, 422)
 	other := srv.visitor()
 	other.post("/login/passkey", other.shown(key)).wants(t, 303)
 	other.post("/settings/security/passkeys/"+other.passkeyID()+"/remove", nil).wants(t, 303)
@@ -185,7 +186,7 @@ func TestEachStepOfASignInIsLogged(t *testing.T) {
 		}
 	}
 	want := []string{"password: ok", "enter code: refused", "enter code: ok", "sign in: ok", "make recovery codes: ok", "turn codes off: ok",
-		"add passkey: ok", "passkey: ok", "sign in: ok", "remove passkey: ok"}
+		"add passkey: ok", "password: ok", "passkey: refused", "passkey: ok", "sign in: ok", "remove passkey: ok"}
 	if !slices.Equal(said, want) {
 		t.Errorf("logged %q, want %q", said, want)
 	}
