@@ -9,7 +9,10 @@ import (
 	"twite/views"
 )
 
-const auditPath = "/admin/audit"
+const (
+	siteSettingsPage = "/admin/settings"
+	auditPath        = "/admin/audit"
+)
 
 var siteFields = []string{"about", "registration", "inviting", "second_factor"}
 
@@ -48,7 +51,7 @@ func (s *Server) updateSite(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p := s.page(w, r, "Site settings")
-	return s.finish(w, r, flashSite, LocalPath{"/admin/settings"}, views.AdminSettingsForm(p, f, s.config.Registration), views.Title(p))
+	return s.finish(w, r, flashSite, LocalPath{siteSettingsPage}, views.AdminSettingsForm(p, f, s.config.Registration), views.Title(p))
 }
 
 // endAllSessions signs everybody out on whom the viewer may act.
@@ -58,7 +61,7 @@ func (s *Server) endAllSessions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.leave(w, r, flashEndedAll, LocalPath{"/admin/settings"})
+	return s.leave(w, r, flashEndedAll, LocalPath{siteSettingsPage})
 }
 
 // auditLog lists who did what to whom.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"twite/models"
 )
 
 // reads are the queries that only look something up. A session and its user are one. What limits do is to count:
@@ -45,6 +47,13 @@ func TestReadsOfARequest(t *testing.T) {
 	for _, path := range parts {
 		wantReads(t, srv, "GET "+path+" in part", partialReads, func() { alice.get(path, htmx()).wants(t, 200) })
 	}
+	boss := srv.staff("boss", models.Owner)
+	for _, path := range []string{"/admin/people", "/admin/people?q=a", "/admin/people/1", "/admin/people/1/delete", "/admin/requests", "/admin/invitations", "/admin/settings", "/admin/audit"} {
+		wantReads(t, srv, "GET "+path, pageReads, func() { boss.get(path).wants(t, 200) })
+	}
+	srv.invitePath(alice.user, 1)
+	revoke := fmt.Sprintf("/settings/invitations/%d/revoke", srv.count("SELECT max(id) FROM invitations"))
+	wantReads(t, srv, "POST "+revoke+" in part", partialReads, func() { alice.post(revoke, form(), htmx()).wants(t, 200) })
 	long := strings.Repeat("x", 141)
 	forms := []struct {
 		path   string

@@ -146,7 +146,8 @@ func (s *Server) checkCode(r *http.Request, login models.Login, code string) err
 		s.logUnforgiven(r, s.db.Clear(r.Context(), codeTries, account))
 	case errors.Is(err, models.ErrWrongCode):
 		return models.FieldErrors{{Field: "code", Message: "Enter the code that your app shows now, or a recovery code: this one does not fit, or was used."}}
-	case errors.Is(err, models.ErrNoKeys):
+	case errors.Is(err, models.ErrNoKeys): // nobody looked at the code
+		s.logUnforgiven(r, s.db.GiveBack(r.Context(), codeTries, account))
 		return errNoKeys.because(err)
 	}
 	return err

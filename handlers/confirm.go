@@ -20,10 +20,7 @@ const (
 	pendingKey = "pending" // the form that waits for it
 )
 
-const (
-	confirmPath  = "/confirm"
-	securityPath = "/settings/security"
-)
+const confirmPath = "/confirm"
 
 // A pending form is what was sent when the sign-in was found to be no longer fresh. Passwords are not in it.
 type pending struct {
@@ -64,7 +61,7 @@ func (s *Server) confirmPage(w http.ResponseWriter, r *http.Request) error {
 	if s.fresh(r) && s.sessions.GetString(r.Context(), pendingKey) == "" {
 		return s.redirect(w, r, next)
 	}
-	return s.showConfirm(w, r, http.StatusOK, views.Form{Hidden: []views.NameValue{{Name: "next", Value: next.String()}}})
+	return s.showConfirm(w, r, http.StatusOK, formWithNext(next))
 }
 
 func (s *Server) showConfirm(w http.ResponseWriter, r *http.Request, status int, f views.Form) error {
@@ -75,7 +72,7 @@ func (s *Server) showConfirm(w http.ResponseWriter, r *http.Request, status int,
 // confirm checks the password, and goes on with what was being done.
 func (s *Server) confirm(w http.ResponseWriter, r *http.Request) error {
 	next := ParseLocalPath(r.PostForm.Get("next"))
-	f := views.Form{Hidden: []views.NameValue{{Name: "next", Value: next.String()}}}
+	f := formWithNext(next)
 	var login models.Login
 	err := s.withPassword(r, "password", func() (err error) {
 		login, err = s.db.ConfirmPassword(r.Context(), viewer(r).ID, r.PostForm.Get("password"))

@@ -26,18 +26,24 @@ func (s *Server) resendConfirmation(w http.ResponseWriter, r *http.Request) erro
 	if !s.config.Mail || viewer(r).Confirmed {
 		return s.redirect(w, r, LocalPath{"/settings/account"}) // which says how it stands
 	}
-	enough, err := s.takeMail(r, "confirm", visit(r).Email)
+	err := s.requestConfirmation(r)
+	s.logSecurity(r, "ask for confirmation", viewer(r).ID, err)
 	f := accountForm(r)
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showAccountForm(w, r, status, f)
-	}
-	if err == nil && !enough {
-		err = s.db.RequestConfirmation(r.Context(), viewer(r).ID)
 	}
 	if err != nil {
 		return err
 	}
 	return s.leave(w, r, flashConfirmation, LocalPath{"/settings/account"})
+}
+
+// requestConfirmation is models.RequestConfirmation behind the limits on mail.
+func (s *Server) requestConfirmation(r *http.Request) error {
+	if enough, err := s.takeMail(r, "confirm", visit(r).Email); enough || err != nil {
+		return err
+	}
+	return s.db.RequestConfirmation(r.Context(), viewer(r).ID)
 }
 
 // confirmEmailPage shows whoever holds a good token which address it confirms. It uses nothing up: mail programs open links.
@@ -53,14 +59,6 @@ func (s *Server) showConfirmEmail(w http.ResponseWriter, r *http.Request, status
 	}
 	p := s.tokenPage(w, r, "Confirm your email address", f)
 	return s.showForm(w, r, status, p, views.ConfirmEmailPage(p, f, use, token), views.ConfirmEmailForm(p, f, use, token))
-}
-
-// tokenPage is formPage for a page whose address holds a token.
-func (s *Server) tokenPage(w http.ResponseWriter, r *http.Request, title string, f views.Form) views.Page {
-	s.hideAddress(w)
-	p := s.formPage(w, r, title, f)
-	p.NoIndex = true
-	return p
 }
 
 // confirmEmail confirms an address, or replaces one by it, by a token.

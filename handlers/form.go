@@ -65,6 +65,11 @@ func showable(text string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
 
+// formWithNext is an empty form that carries along where to go after it.
+func formWithNext(next LocalPath) views.Form {
+	return views.Form{Hidden: []views.NameValue{{Name: "next", Value: next.String()}}}
+}
+
 // refill puts what was kept through a sign-in over what a form would hold otherwise.
 func refill(f views.Form, kept map[string]string) views.Form {
 	for name := range f.Values {

@@ -58,6 +58,7 @@ func (s *Server) invite(w http.ResponseWriter, r *http.Request) error {
 	}
 	f := views.Form{Values: typed(r, "note", "max_uses", "lifetime")}
 	token, err := s.db.Invite(r.Context(), viewer(r).ID, chosenInvitation(r))
+	s.logSecurity(r, "invite", viewer(r).ID, err)
 	if errors.As(err, &f.Errors) {
 		return s.showInvitations(w, r, http.StatusUnprocessableEntity, f)
 	}
@@ -94,11 +95,11 @@ func (s *Server) revokeInvitation(w http.ResponseWriter, r *http.Request) error 
 	if !partial(r) {
 		return s.leave(w, r, flashTakenBack, LocalPath{invitationsPage})
 	}
-	v, err := s.invitationsOf(r)
+	list, err := s.db.Invitations(r.Context(), viewer(r).ID)
 	if err != nil {
 		return err
 	}
-	return s.finish(w, r, flashTakenBack, LocalPath{invitationsPage}, views.InvitationList(s.page(w, r, "Invitations"), v))
+	return s.finish(w, r, flashTakenBack, LocalPath{invitationsPage}, views.InvitationList(s.page(w, r, "Invitations"), list))
 }
 
 // allInvitations lists everybody's.
@@ -121,7 +122,9 @@ func (s *Server) revokeAnyInvitation(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	if err := s.db.RevokeAnyInvitation(r.Context(), auditActor(r), id); err != nil {
+	err = s.db.RevokeAnyInvitation(r.Context(), auditActor(r), id)
+	s.logSecurity(r, models.AuditRevokeInvitation, 0, err)
+	if err != nil {
 		return err
 	}
 	if !partial(r) {

@@ -37,7 +37,7 @@ func TestInvite(t *testing.T) {
 			guest.post(path, newAccount("bob"), way...).leadsOn(t, "/login")
 			guest.signIn("bob")
 			seen := alice.get("/settings/invitations")
-			seen.shows(t, "#invitations li", "1 of 2 joined").shows(t, "#invitations a[href=/@bob]", "@bob")
+			seen.shows(t, "#invitations li", "1 of 2 joined").shows(t, "#guests a[href=/@bob]", "@bob")
 			guest.get("/settings/invitations").lacks(t, "#invitations li")
 		})
 	}

@@ -37,6 +37,7 @@ func mayInvite(r *http.Request) bool {
 
 // A joining is one way to join: the door, what opens it, and what is said inside.
 type joining struct {
+	action string // as the log calls it
 	door   views.Door
 	secret bool // the address holds a token
 	open   func(context.Context, models.NewUser) (*models.User, error)
@@ -47,12 +48,12 @@ type joining struct {
 func (s *Server) registering(r *http.Request) (joining, error) {
 	switch s.registration(r) {
 	case models.RegistrationOpen:
-		return joining{door: views.RegisterDoor(), open: s.db.Register, done: flashRegistered}, nil
+		return joining{action: "register", door: views.RegisterDoor(), open: s.db.Register, done: flashRegistered}, nil
 	case models.RegistrationApproval:
 		ask := func(ctx context.Context, n models.NewUser) (*models.User, error) {
 			return s.db.RequestAccount(ctx, n, r.PostForm.Get("reason"))
 		}
-		return joining{door: views.RequestDoor(), open: ask, done: flashRequested}, nil
+		return joining{action: "ask to join", door: views.RequestDoor(), open: ask, done: flashRequested}, nil
 	case models.RegistrationInvite:
 		return joining{}, errInvited
 	}
@@ -72,7 +73,7 @@ func (s *Server) invited(r *http.Request) (joining, error) {
 	accept := func(ctx context.Context, n models.NewUser) (*models.User, error) {
 		return s.db.AcceptInvitation(ctx, token, n)
 	}
-	return joining{views.InvitationDoor(token, invitation.Inviter.Username), true, accept, flashRegistered}, nil
+	return joining{"accept invitation", views.InvitationDoor(token, invitation.Inviter.Username), true, accept, flashRegistered}, nil
 }
 
 // settingUp is the way for the one who will own the site.
@@ -82,7 +83,7 @@ func (s *Server) settingUp(r *http.Request) (joining, error) {
 		return joining{}, deadLink(err)
 	}
 	use := func(ctx context.Context, n models.NewUser) (*models.User, error) { return s.db.UseSetup(ctx, token, n) }
-	return joining{views.SetupDoor(token), true, use, flashOwner}, nil
+	return joining{"set up site", views.SetupDoor(token), true, use, flashOwner}, nil
 }
 
 // joinPage shows the form of a way to join. It uses nothing up.
@@ -92,8 +93,7 @@ func (s *Server) joinPage(way func(*http.Request) (joining, error)) handler {
 		if err != nil {
 			return err
 		}
-		f := views.Form{Hidden: []views.NameValue{{Name: "next", Value: ParseLocalPath(r.URL.Query().Get("next")).String()}}}
-		return s.showJoining(w, r, http.StatusOK, j, f)
+		return s.showJoining(w, r, http.StatusOK, j, formWithNext(ParseLocalPath(r.URL.Query().Get("next"))))
 	}
 }
 
@@ -115,16 +115,17 @@ func (s *Server) join(way func(*http.Request) (joining, error)) handler {
 			return err
 		}
 		next := ParseLocalPath(r.PostForm.Get("next"))
-		f := views.Form{Values: typed(r, "username", "email", "reason"), Hidden: []views.NameValue{{Name: "next", Value: next.String()}}}
+		f := formWithNext(next)
+		f.Values = typed(r, "username", "email", "reason")
 		err = s.limitJoining(r, j)
-		s.logSecurity(r, "register", 0, err)
+		s.logSecurity(r, j.action, 0, err)
 		if status := rejected(w, err, &f); status != 0 {
 			return s.showJoining(w, r, status, j, f)
 		}
 		if err != nil {
 			return deadLink(err)
 		}
-		return s.leave(w, r, j.done, loginWith(next))
+		return s.leave(w, r, j.done, onward("/login", next))
 	}
 }
 

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -99,6 +100,24 @@ func (s *Server) takeAccount(ctx context.Context, account string, beside ...mode
 		err = s.takeAll(ctx, slices.Concat(beside, []models.Try{{Kind: signInBrake, Key: account, Limit: brake}})...)
 	}
 	return err
+}
+
+// limitAddress runs a sign-in that guesses at no password, behind the limit on failed sign-ins of the address.
+func (s *Server) limitAddress(r *http.Request, signIn func() (models.Login, error)) (models.Login, error) {
+	address := clientKey(r)
+	try, err := s.addressTry(r.Context(), address)
+	if err != nil {
+		return models.Login{}, err
+	}
+	if err := s.takeAll(r.Context(), try); err != nil {
+		return models.Login{}, err
+	}
+	login, err := signIn()
+	if errors.Is(err, models.ErrPasskey) || errors.As(err, new(models.FieldErrors)) {
+		return login, cmp.Or(s.failSignIn(r.Context()), err)
+	}
+	s.forgiveAddress(r, address)
+	return login, err
 }
 
 // failSignIn counts a failure among all of the site.

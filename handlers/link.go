@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -30,12 +29,7 @@ func (s *Server) linkCookie(r *http.Request) string {
 func (s *Server) linkPage(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	asked := s.linkCookie(r) != "" && !query.Has("again")
-	return s.showLink(w, r, http.StatusOK, linkForm(query.Get("next")), asked)
-}
-
-// linkForm is the form of the page, with the way back.
-func linkForm(next string) views.Form {
-	return views.Form{Hidden: []views.NameValue{{Name: "next", Value: ParseLocalPath(next).String()}}}
+	return s.showLink(w, r, http.StatusOK, formWithNext(ParseLocalPath(query.Get("next"))), asked)
 }
 
 func (s *Server) showLink(w http.ResponseWriter, r *http.Request, status int, f views.Form, asked bool) error {
@@ -46,7 +40,7 @@ func (s *Server) showLink(w http.ResponseWriter, r *http.Request, status int, f 
 
 // link has a sign-in link sent, or signs in by the code that came with it.
 func (s *Server) link(w http.ResponseWriter, r *http.Request) error {
-	f := linkForm(r.PostForm.Get("next"))
+	f := formWithNext(ParseLocalPath(r.PostForm.Get("next")))
 	f.Values = typed(r, "email", "remember_me")
 	if !s.config.Mail {
 		return s.showLink(w, r, http.StatusOK, f, false)
@@ -59,8 +53,8 @@ func (s *Server) link(w http.ResponseWriter, r *http.Request) error {
 
 // askForLink has the mail sent. The answer is the same whether or not anybody has that address.
 func (s *Server) askForLink(w http.ResponseWriter, r *http.Request, f views.Form) error {
-	email, cookie := r.PostForm.Get("email"), rand.Text()
-	err := s.requestSignInLink(r, email, cookie)
+	cookie, err := s.requestSignInLink(r, r.PostForm.Get("email"))
+	s.logSecurity(r, "ask for sign-in link", 0, err)
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showLink(w, r, status, f, false)
 	}
@@ -68,30 +62,27 @@ func (s *Server) askForLink(w http.ResponseWriter, r *http.Request, f views.Form
 		return err
 	}
 	s.setCookie(w, s.cookieName(linkCookieName), cookie, int(s.config.LinkLifetime/time.Second)+1)
-	return s.leave(w, r, flashLink, linkWith(ParseLocalPath(r.PostForm.Get("next"))))
+	return s.leave(w, r, flashLink, onward("/login/link", ParseLocalPath(r.PostForm.Get("next"))))
 }
 
-// requestSignInLink is models.RequestSignInLink behind the limits on mail.
-func (s *Server) requestSignInLink(r *http.Request, email, cookie string) error {
+// requestSignInLink is models.RequestSignInLink behind the limits on mail. It returns the cookie for the browser: where the
+// address has had enough mails that is the one which the browser has, so that the last of them still signs in.
+func (s *Server) requestSignInLink(r *http.Request, email string) (cookie string, err error) {
+	cookie = rand.Text()
 	if models.ValidateEmail(email) == "" {
 		if enough, err := s.takeMail(r, "link", email); enough || err != nil {
-			return err
+			return cmp.Or(s.linkCookie(r), cookie), err
 		}
 	}
-	return s.db.RequestSignInLink(r.Context(), email, cookie)
-}
-
-// linkWith leads to the page that asks for the code, and from there on to next.
-func linkWith(next LocalPath) LocalPath {
-	if next == homePath {
-		return LocalPath{"/login/link"}
-	}
-	return LocalPath{"/login/link?next=" + url.QueryEscape(next.String())}
+	return cookie, s.db.RequestSignInLink(r.Context(), email, cookie)
 }
 
 // linkCode signs in by the code that was mailed to whom this browser asked for. A wrong one counts as a failed sign-in.
 func (s *Server) linkCode(w http.ResponseWriter, r *http.Request, f views.Form) error {
-	login, err := s.tryLinkCode(r)
+	login, err := s.limitAddress(r, func() (models.Login, error) {
+		return s.db.SignInByCode(r.Context(), s.linkCookie(r), r.PostForm.Get("code"))
+	})
+	s.logSecurity(r, "sign in by mailed code", login.UserID, err)
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showLink(w, r, status, f, true)
 	}
@@ -99,20 +90,6 @@ func (s *Server) linkCode(w http.ResponseWriter, r *http.Request, f views.Form) 
 		return err
 	}
 	return s.finishLink(w, r, login)
-}
-
-func (s *Server) tryLinkCode(r *http.Request) (login models.Login, err error) {
-	defer func() { s.logSecurity(r, "sign in by mailed code", login.UserID, err) }()
-	address := clientKey(r)
-	if err := s.take(r.Context(), signInAddress, address, s.config.Limits.SignIn); err != nil {
-		return models.Login{}, err
-	}
-	login, err = s.db.SignInByCode(r.Context(), s.linkCookie(r), r.PostForm.Get("code"))
-	if errors.As(err, new(models.FieldErrors)) {
-		return login, cmp.Or(s.failSignIn(r.Context()), err)
-	}
-	s.forgiveAddress(r, address)
-	return login, err
 }
 
 // finishLink goes on after a mailed link or code, neither of which is of use any more.

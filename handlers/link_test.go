@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"twite/handlers"
 	"twite/models"
 )
 
@@ -224,6 +225,33 @@ func TestWrongCodesAreFailedSignIns(t *testing.T) {
 	wantRetryAfter(t, answer, 3*time.Minute)
 	_, code := c.asksForLink("alice@example.com")
 	c.post("/login/link", form("code", code), from("203.0.113.9:1")).wants(t, 303)
+}
+
+// TestTheLastMailSignsInAfterTheLimit: who asks too often gets no other mail, but the one they have still works.
+func TestTheLastMailSignsInAfterTheLimit(t *testing.T) {
+	srv := newServer(t, limits(func(l *handlers.Limits) { l.Mail = mustLimit(t, "1/1h") }))
+	srv.user("alice")
+	c := srv.visitor()
+	_, code := c.asksForLink("alice@example.com")
+	c.post("/login/link", form("email", "alice@example.com")).wants(t, 303)
+	if n := srv.count("SELECT count(*) FROM jobs WHERE kind = '" + string(models.MailSignInLink) + "'"); n != 1 {
+		t.Fatalf("%d mails, want 1", n)
+	}
+	c.post("/login/link", form("code", code)).wants(t, 303)
+	if !c.signedIn() {
+		t.Error("the code in the mail is worth nothing")
+	}
+}
+
+// TestB5_CodesFromManyAddresses: while too many fail everywhere, one address has one try at a mailed code too.
+func TestB5_CodesFromManyAddresses(t *testing.T) {
+	srv := newServer(t, limits(func(l *handlers.Limits) { l.SignIn, l.SignInAll = mustLimit(t, "3/5m"), mustLimit(t, "2/5m") }))
+	for _, tt := range []struct {
+		address string
+		want    int
+	}{{"192.0.2.1:1", 422}, {"192.0.2.2:1", 422}, {"192.0.2.3:1", 422}, {"192.0.2.3:1", 429}} {
+		srv.visitor().post("/login/link", form("code", "12345678"), from(tt.address)).wants(t, tt.want)
+	}
 }
 
 // TestE1_TheLinkCookieIsForThisSiteAlone.

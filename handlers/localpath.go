@@ -64,12 +64,12 @@ func loginPath(r *http.Request) LocalPath {
 	return carrying("/login", ParseLocalPath(r.URL.RequestURI()))
 }
 
-// loginWith leads to the sign-in, and from there on to next.
-func loginWith(next LocalPath) LocalPath {
+// onward is carrying for a page that leads home if nothing else is said.
+func onward(page string, next LocalPath) LocalPath {
 	if next == homePath {
-		return LocalPath{"/login"}
+		return LocalPath{page}
 	}
-	return carrying("/login", next)
+	return carrying(page, next)
 }
 
 // carrying leads to a page, and from there on to next, unless that makes an address which proxies might cut off.

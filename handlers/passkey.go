@@ -138,12 +138,11 @@ func (s *Server) passkeyLogin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	secondStep := a.login.UserID != 0
-	a.login, err = s.authenticatePasskey(r, a.login)
+	login, err := s.authenticatePasskey(r, a.login)
 	err = s.passkeyProblem(r, err)
-	s.logSecurity(r, "passkey", a.login.UserID, err)
+	s.logSecurity(r, "passkey", cmp.Or(login.UserID, a.login.UserID), err)
 	f := loginForm(r)
-	if status := rejected(w, err, &f); status != 0 && secondStep {
+	if status := rejected(w, err, &f); status != 0 && a.login.UserID != 0 {
 		return s.showCode(w, r, status, f, a.factors)
 	} else if status != 0 {
 		return s.showLogin(w, r, status, f)
@@ -151,26 +150,16 @@ func (s *Server) passkeyLogin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	a.login = login
 	return s.arrive(w, r, a)
 }
 
-// authenticatePasskey is models.PasskeyLogin behind the limit on failed sign-ins of the address. The account has none: a
-// passkey cannot be guessed.
+// authenticatePasskey is models.PasskeyLogin behind the limit of the address. The account has none: a passkey cannot be
+// guessed.
 func (s *Server) authenticatePasskey(r *http.Request, step models.Login) (models.Login, error) {
-	address := clientKey(r)
-	try, err := s.addressTry(r.Context(), address)
-	if err != nil {
-		return models.Login{}, err
-	}
-	if err := s.takeAll(r.Context(), try); err != nil {
-		return models.Login{}, err
-	}
-	login, err := s.db.PasskeyLogin(r.Context(), s.relyingParty(), step, r.PostForm.Get("credential"))
-	if errors.Is(err, models.ErrPasskey) {
-		return login, cmp.Or(s.failSignIn(r.Context()), err)
-	}
-	s.forgiveAddress(r, address)
-	return login, err
+	return s.limitAddress(r, func() (models.Login, error) {
+		return s.db.PasskeyLogin(r.Context(), s.relyingParty(), step, r.PostForm.Get("credential"))
+	})
 }
 
 // passkeyProblem puts a refusal into words for the form. Why it was refused is for the log only.

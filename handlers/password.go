@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"errors"
-	"net"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
@@ -10,9 +9,6 @@ import (
 	"twite/models"
 	"twite/views"
 )
-
-var errDeadLink = problem{status: http.StatusNotFound, heading: "That link does not work any more",
-	advice: "It was used, or is too old, or a newer one was sent. Ask for another."}
 
 // forgotPage asks where a link for a new password may be sent.
 func (s *Server) forgotPage(w http.ResponseWriter, r *http.Request) error {
@@ -32,6 +28,7 @@ func (s *Server) forgot(w http.ResponseWriter, r *http.Request) error {
 		return s.showForgot(w, r, http.StatusOK, f)
 	}
 	err := s.requestReset(r, r.PostForm.Get("email"))
+	s.logSecurity(r, "ask for password link", 0, err)
 	if status := rejected(w, err, &f); status != 0 {
 		return s.showForgot(w, r, status, f)
 	}
@@ -60,9 +57,7 @@ func (s *Server) resetPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) showReset(w http.ResponseWriter, r *http.Request, status int, f views.Form) error {
-	s.hideAddress(w)
-	p := s.formPage(w, r, "New password", f)
-	p.NoIndex = true
+	p := s.tokenPage(w, r, "New password", f)
 	token := chi.URLParam(r, "token")
 	return s.showForm(w, r, status, p, views.ResetPage(p, f, token), views.ResetForm(p, f, token))
 }
@@ -79,22 +74,4 @@ func (s *Server) reset(w http.ResponseWriter, r *http.Request) error {
 		return deadLink(err)
 	}
 	return s.leave(w, r, flashReset, LocalPath{"/login"})
-}
-
-func deadLink(err error) error {
-	if errors.Is(err, models.ErrNotFound) {
-		return errDeadLink
-	}
-	return err
-}
-
-// hideAddress keeps an address that holds a token out of the Referer header and of every cache. Over plain http, where
-// browsers say nothing else of where a form comes from, no-referrer would have them send "Origin: null", which is
-// refused: only a page on one's own machine can do without.
-func (s *Server) hideAddress(w http.ResponseWriter) {
-	host := s.config.BaseURL.Hostname()
-	if ip := net.ParseIP(host); s.secure() || host == "localhost" || ip != nil && ip.IsLoopback() {
-		w.Header().Set("Referrer-Policy", "no-referrer")
-	}
-	keepOut(w.Header())
 }

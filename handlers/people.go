@@ -8,13 +8,14 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
 	"twite/models"
 	"twite/views"
 )
 
-const peoplePath = "/admin/people"
+const (
+	peoplePath = "/admin/people"
+	personPage = peoplePath + "/{id}"
+)
 
 // admin leads to the first of the admin pages.
 func (s *Server) admin(w http.ResponseWriter, r *http.Request) error {
@@ -144,12 +145,12 @@ type helpLink struct {
 	mailAction, linkAction string // as both logs call it
 	mail                   func(models.Staff, context.Context, int64) error
 	make                   func(models.Staff, context.Context, int64, time.Duration) (token string, err error)
-	path                   string // before the token
+	path                   func(token string) string
 }
 
 var (
-	passwordLink = helpLink{models.AuditResetMail, models.AuditResetLink, models.Staff.MailReset, models.Staff.ResetLink, "/password/reset"}
-	factorsLink  = helpLink{models.AuditFactorsMail, models.AuditFactorsLink, models.Staff.MailFactors, models.Staff.FactorsLink, "/login/factors"}
+	passwordLink = helpLink{models.AuditResetMail, models.AuditResetLink, models.Staff.MailReset, models.Staff.ResetLink, views.ResetPath}
+	factorsLink  = helpLink{models.AuditFactorsMail, models.AuditFactorsLink, models.Staff.MailFactors, models.Staff.FactorsLink, views.FactorsPath}
 )
 
 // help is the handler of the button for such a link.
@@ -194,7 +195,7 @@ func (s *Server) handOver(w http.ResponseWriter, r *http.Request, id int64, link
 	if err != nil {
 		return err
 	}
-	address := s.config.BaseURL.JoinPath(link.path, token).String()
+	address := s.config.BaseURL.String() + link.path(token)
 	return s.showPerson(w, r, http.StatusOK, id, views.PersonView{Link: address, Done: true})
 }
 
@@ -236,26 +237,4 @@ func (s *Server) deletePerson(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.leave(w, r, flashPersonDeleted, LocalPath{peoplePath})
-}
-
-// factorsPage asks whoever holds a good link before their second factors go. It uses nothing up: mail programs open links.
-func (s *Server) factorsPage(w http.ResponseWriter, r *http.Request) error {
-	token := chi.URLParam(r, "token")
-	if err := s.db.CheckToken(r.Context(), models.FactorsToken, token); err != nil {
-		return deadLink(err)
-	}
-	s.hideAddress(w)
-	p := s.page(w, r, "Remove your second factors")
-	p.NoIndex = true
-	return s.render(w, r, http.StatusOK, views.FactorsPage(p, token), views.FactorsForm(p, token))
-}
-
-// removeFactors takes the second factors of whoever holds a good link, and leads to the sign-in.
-func (s *Server) removeFactors(w http.ResponseWriter, r *http.Request) error {
-	err := s.db.ResetFactorsBy(r.Context(), chi.URLParam(r, "token"))
-	s.logSecurity(r, models.AuditFactors, 0, err)
-	if err != nil {
-		return deadLink(err)
-	}
-	return s.leave(w, r, flashFactorsGone, LocalPath{"/login"})
 }

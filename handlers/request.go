@@ -26,20 +26,21 @@ func (s *Server) requestList(w http.ResponseWriter, r *http.Request) (views.Page
 
 // approveRequest lets somebody in.
 func (s *Server) approveRequest(w http.ResponseWriter, r *http.Request) error {
-	return s.decide(w, r, models.Staff.Approve, flashApproved)
+	return s.decide(w, r, models.AuditApprove, models.Staff.Approve, flashApproved)
 }
 
 // refuseRequest removes a request.
 func (s *Server) refuseRequest(w http.ResponseWriter, r *http.Request) error {
-	return s.decide(w, r, models.Staff.Refuse, flashRefused)
+	return s.decide(w, r, models.AuditRefuse, models.Staff.Refuse, flashRefused)
 }
 
-func (s *Server) decide(w http.ResponseWriter, r *http.Request, decision func(models.Staff, context.Context, int64) error, f flash) error {
+func (s *Server) decide(w http.ResponseWriter, r *http.Request, action string, decision func(models.Staff, context.Context, int64) error, f flash) error {
 	id, err := pathID(r)
 	if err != nil {
 		return err
 	}
-	if err := decision(s.db.As(auditActor(r)), r.Context(), id); err != nil {
+	err = s.act(r, action, id, func(staff models.Staff) error { return decision(staff, r.Context(), id) })
+	if err != nil {
 		return err
 	}
 	if !partial(r) {

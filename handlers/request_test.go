@@ -34,6 +34,10 @@ func TestRequestsAreDecided(t *testing.T) {
 					answer.wants(t, 200).shows(t, "hx-partial", tt.said)
 				}
 				moderator.post(path, form(), way...).wants(t, 404)
+				said := srv.log.lines(t, "security")
+				if last, but := said[len(said)-1], said[len(said)-2]; last["result"] != "refused" || but["result"] != "ok" || but["action"] != tt.action || but["account"] != float64(tt.id) {
+					t.Errorf("%s is logged as %v and %v", tt.action, but, last)
+				}
 			}
 			moderator.get("/admin/requests").lacks(t, "[data-request]")
 			srv.visitor().signIn("walker")

@@ -4,13 +4,16 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/go-chi/chi/v5"
+
 	"twite/models"
 	"twite/views"
 )
 
 const (
-	totpPath = securityPath + "/totp"
-	seedKey  = "seed" // the session value from which the secret of an app follows
+	securityPath = "/settings/security"
+	totpPath     = securityPath + "/totp"
+	seedKey      = "seed" // the session value from which the secret of an app follows
 )
 
 // securitySettings shows what guards the viewer's account beside the password, and what happened to it.
@@ -119,4 +122,24 @@ func (s *Server) renewRecoveryCodes(w http.ResponseWriter, r *http.Request) erro
 		return err
 	}
 	return s.showRecoveryCodes(w, r, codes)
+}
+
+// factorsPage asks whoever holds a good link before their second factors go. It uses nothing up: mail programs open links.
+func (s *Server) factorsPage(w http.ResponseWriter, r *http.Request) error {
+	token := chi.URLParam(r, "token")
+	if err := s.db.CheckToken(r.Context(), models.FactorsToken, token); err != nil {
+		return deadLink(err)
+	}
+	p := s.tokenPage(w, r, "Remove your second factors", views.Form{})
+	return s.render(w, r, http.StatusOK, views.FactorsPage(p, token), views.FactorsForm(p, token))
+}
+
+// removeFactors takes the second factors of whoever holds a good link, and leads to the sign-in.
+func (s *Server) removeFactors(w http.ResponseWriter, r *http.Request) error {
+	err := s.db.ResetFactorsBy(r.Context(), chi.URLParam(r, "token"))
+	s.logSecurity(r, models.AuditFactors, 0, err)
+	if err != nil {
+		return deadLink(err)
+	}
+	return s.leave(w, r, flashFactorsGone, LocalPath{"/login"})
 }

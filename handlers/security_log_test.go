@@ -57,6 +57,20 @@ func TestWhatConcernsSecurityIsLogged(t *testing.T) {
 			return srv.visitor().post("/register", newAccount("dora"), remote)
 		}, "register", "failed", 503, false, false},
 		{"a deletion with a wrong password", func() *response { return alice.post("/settings/delete", form("password", "wrong"), remote) }, "ask for deletion", "refused", 422, true, true},
+		{"an invitation made", func() *response {
+			return alice.post("/settings/invitations", newInvitation(), remote)
+		}, "invite", "ok", 200, true, true},
+		{"an invitation used", func() *response {
+			return srv.visitor().post(srv.invitePath(alice.user, 1), newAccount("erin"), remote)
+		}, "accept invitation", "ok", 303, false, false},
+		{"the site set up", func() *response { return srv.visitor().post(srv.setupPath(), newAccount("frank"), remote) }, "set up site", "ok", 303, false, false},
+		{"a password link asked for", func() *response {
+			return srv.visitor().post("/password/forgot", form("email", "nobody@example.com"), remote)
+		}, "ask for password link", "ok", 303, false, false},
+		{"a sign-in link asked for", func() *response {
+			return srv.visitor().post("/login/link", form("email", "nobody@example.com"), remote)
+		}, "ask for sign-in link", "ok", 303, false, false},
+		{"a wrong code by mail", func() *response { return srv.visitor().post("/login/link", form("code", "12345678"), remote) }, "sign in by mailed code", "limited", 429, false, false},
 		{"sign out", func() *response { return alice.post("/logout", nil, remote) }, "sign out", "ok", 303, true, true},
 	}
 	for _, step := range steps {
@@ -160,6 +174,7 @@ func TestEachStepOfASignInIsLogged(t *testing.T) {
 	c.post("/settings/security/recovery-codes", nil).wants(t, 200)
 	c.post("/settings/security/totp/disable", nil).wants(t, 303)
 	key := c.addPasskey("a key")
+	srv.halfway("alice").post("/login/passkey", form("credential", "no passkey")).wants(t, 422)
 	other := srv.visitor()
 	other.post("/login/passkey", other.shown(key)).wants(t, 303)
 	other.post("/settings/security/passkeys/"+other.passkeyID()+"/remove", nil).wants(t, 303)
@@ -171,7 +186,7 @@ func TestEachStepOfASignInIsLogged(t *testing.T) {
 		}
 	}
 	want := []string{"password: ok", "enter code: refused", "enter code: ok", "sign in: ok", "make recovery codes: ok", "turn codes off: ok",
-		"add passkey: ok", "passkey: ok", "sign in: ok", "remove passkey: ok"}
+		"add passkey: ok", "password: ok", "passkey: refused", "passkey: ok", "sign in: ok", "remove passkey: ok"}
 	if !slices.Equal(said, want) {
 		t.Errorf("logged %q, want %q", said, want)
 	}

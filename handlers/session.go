@@ -56,8 +56,7 @@ func (s *Server) saveSession(w http.ResponseWriter, r *http.Request) error {
 
 // loginPage shows the sign-in.
 func (s *Server) loginPage(w http.ResponseWriter, r *http.Request) error {
-	f := views.Form{Hidden: []views.NameValue{{Name: "next", Value: ParseLocalPath(r.URL.Query().Get("next")).String()}}}
-	return s.showLogin(w, r, http.StatusOK, f)
+	return s.showLogin(w, r, http.StatusOK, formWithNext(ParseLocalPath(r.URL.Query().Get("next"))))
 }
 
 func (s *Server) showLogin(w http.ResponseWriter, r *http.Request, status int, f views.Form) error {

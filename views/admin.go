@@ -173,7 +173,7 @@ func registrationOptions(configured models.Registration) []option {
 		{"", "As the server is configured: " + string(configured)},
 		{string(models.RegistrationOpen), "Open: everybody may register"},
 		{string(models.RegistrationInvite), "By invitation"},
-		{string(models.RegistrationApproval), "On approval by a moderator"},
+		{string(models.RegistrationApproval), "On approval: who registers waits for a moderator"},
 		{string(models.RegistrationClosed), "Closed: nobody comes in"},
 	}
 }
@@ -184,14 +184,6 @@ func count(n int, one, many string) string {
 		return "1 " + one
 	}
 	return strconv.Itoa(n) + " " + many
-}
-
-func adminPath(id int64, action string) string {
-	path := "/admin/people/" + idText(id)
-	if action != "" {
-		path += "/" + action
-	}
-	return path
 }
 
 func idText(id int64) string { return strconv.FormatInt(id, 10) }

@@ -31,7 +31,7 @@ func ResetMail(site, token, username string, lifetime time.Duration) Mail {
 			fmt.Sprintf("Somebody, hopefully you, asked for a new password for @%s on Twite.", username),
 			fmt.Sprintf("Open this link within %s to set one. It works once. If it was not you, do nothing: the password stays as it is.", lasting(lifetime)),
 		},
-		Link: site + resetPath(token),
+		Link: site + ResetPath(token),
 		Site: site,
 	}
 }
@@ -44,7 +44,7 @@ func FactorsMail(site, token, username string, lifetime time.Duration) Mail {
 			fmt.Sprintf("The people who run this site send you this because @%s on Twite has lost its second factors.", username),
 			fmt.Sprintf("Open this link within %s to remove them and sign in with your password alone. If you did not ask for help, do nothing.", lasting(lifetime)),
 		},
-		Link: site + factorsPath(token),
+		Link: site + FactorsPath(token),
 		Site: site,
 	}
 }

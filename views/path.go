@@ -21,9 +21,11 @@ func postPath(post models.Post, action string) string {
 // postID is the id of an element of which every post has one.
 func postID(part string, post models.Post) string { return part + "-" + strconv.FormatInt(post.ID, 10) }
 
-func resetPath(token string) string { return "/password/reset/" + url.PathEscape(token) }
+// ResetPath is where a new password is set.
+func ResetPath(token string) string { return "/password/reset/" + url.PathEscape(token) }
 
-func factorsPath(token string) string { return "/login/factors/" + url.PathEscape(token) }
+// FactorsPath is where second factors are removed.
+func FactorsPath(token string) string { return "/login/factors/" + url.PathEscape(token) }
 
 // InvitePath is the address of an invitation.
 func InvitePath(token string) string { return "/invite/" + url.PathEscape(token) }
@@ -57,6 +59,19 @@ func actorPath(actor models.Actor) string { return "/actor/" + strconv.FormatInt
 
 func sessionPath(session models.Session, action string) string {
 	return "/settings/sessions/" + strconv.FormatInt(session.ID, 10) + "/" + action
+}
+
+func passkeyPath(passkey models.Passkey, action string) string {
+	return passkeysPath + "/" + strconv.FormatInt(passkey.ID, 10) + "/" + action
+}
+
+// adminPath is the admin page of a member, or what can be done there.
+func adminPath(id int64, action string) string {
+	path := "/admin/people/" + idText(id)
+	if action != "" {
+		path += "/" + action
+	}
+	return path
 }
 
 func exportPath(export models.Export) string {
