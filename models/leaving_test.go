@@ -214,7 +214,7 @@ func TestB5_ANameIsRetiredWhileItIsTaken(t *testing.T) {
 					t.Error(err)
 				}
 				go func() {
-					waitForLock(t, servers[1])
+					waitForLock(t, servers[1], "%users%Brief%")
 					if err := removal.Commit(); err != nil {
 						t.Error(err)
 					}
@@ -232,19 +232,19 @@ func TestB5_ANameIsRetiredWhileItIsTaken(t *testing.T) {
 	}
 }
 
-// waitForLock waits until another transaction of the database waits for a lock. SQLite does not tell: there the other one
+// waitForLock waits until a query like that, of another transaction, waits for a lock. SQLite does not tell: there the other one
 // waits as it begins.
-func waitForLock(t testing.TB, db *models.DB) {
+func waitForLock(t testing.TB, db *models.DB, query string) {
 	if !db.Postgres() {
 		return
 	}
 	const waiting = `SELECT EXISTS (SELECT 1 FROM pg_stat_activity
-		WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%users%Brief%')`
+		WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE ?)`
 	tick, deadline := time.NewTicker(5*time.Millisecond), time.After(30*time.Second)
 	defer tick.Stop()
 	for {
 		var found bool
-		if err := models.Reader(db).NewRaw(waiting).Scan(context.Background(), &found); err != nil || found {
+		if err := models.Reader(db).NewRaw(waiting, query).Scan(context.Background(), &found); err != nil || found {
 			return // an error fails the test by what comes of it
 		}
 		select {
