@@ -34,7 +34,9 @@ func TestTwoWaitForEachOtherInOneOrder(t *testing.T) {
 				login := loginOf(t, db, "alice")
 				return func(db *models.DB) error { return db.CheckCode(context.Background(), login, code) }
 			},
-			func(tx bun.Tx, _ *models.DB) error { return run(tx, "DELETE FROM recovery_codes WHERE user_id = ?", alice) },
+			func(tx bun.Tx, _ *models.DB) error {
+				return run(tx, "DELETE FROM recovery_codes WHERE user_id = ?", alice)
+			},
 			models.ErrWrongCode,
 		},
 		"an invitation is accepted, while who invited is removed": {
