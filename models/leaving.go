@@ -49,16 +49,17 @@ func (db *DB) AskDeletion(ctx context.Context, userID int64, password string, gr
 	})
 }
 
-// undoDeletion keeps an account whose deletion was asked for, and reports whether it was.
-func (db *DB) undoDeletion(ctx context.Context, tx bun.Tx, userID int64) (undone bool, err error) {
-	err = oneRow(tx.NewUpdate().Model((*User)(nil)).Set("delete_at = NULL").Where("id = ? AND delete_at IS NOT NULL", userID).Exec(ctx))
+// undoDeletion keeps an account whose deletion was asked for before that login, and reports whether it was.
+func (db *DB) undoDeletion(ctx context.Context, tx bun.Tx, login Login) (undone bool, err error) {
+	err = oneRow(tx.NewUpdate().Model((*User)(nil)).Set("delete_at = NULL").
+		Where("id = ? AND session_epoch = ? AND suspended_at IS NULL AND delete_at IS NOT NULL", login.UserID, login.Epoch).Exec(ctx))
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	return true, db.note(ctx, tx, userID, DeletionUndone, "")
+	return true, db.note(ctx, tx, login.UserID, DeletionUndone, "")
 }
 
 // PurgeAccounts removes the accounts whose time is up, each in a transaction of its own, and returns how many there were.
