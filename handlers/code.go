@@ -44,7 +44,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, login models.Log
 
 // arrive begins a session, and leads to where its user wanted to go.
 func (s *Server) arrive(w http.ResponseWriter, r *http.Request, a arrival) error {
-	stays, err := s.db.NoteSignIn(r.Context(), a.login.UserID)
+	stays, err := s.db.NoteSignIn(r.Context(), a.login)
 	if err != nil {
 		return s.startAgain(w, r, err)
 	}

@@ -245,7 +245,7 @@ func TestF10_AStepEnds(t *testing.T) {
 		"time":       func(srv *server) error { srv.clock.advance(10 * time.Minute); return nil },
 		"password":   func(srv *server) error { return srv.db.SetPassword(t.Context(), "alice", "a wholly new secret") },
 		"suspension": func(srv *server) error { return srv.db.Suspend(t.Context(), "alice") },
-		"reset":      func(srv *server) error { return srv.db.ResetFactors(t.Context(), models.CommandLine, "alice") },
+		"reset":      func(srv *server) error { return srv.db.ResetFactors(t.Context(), "alice") },
 	}
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {

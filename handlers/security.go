@@ -113,7 +113,7 @@ func (s *Server) disableTOTP(w http.ResponseWriter, r *http.Request) error {
 
 // renewRecoveryCodes makes new recovery codes, and shows them.
 func (s *Server) renewRecoveryCodes(w http.ResponseWriter, r *http.Request) error {
-	codes, err := s.db.NewRecoveryCodes(r.Context(), viewer(r).ID)
+	codes, err := s.db.NewRecoveryCodes(r.Context(), viewerLogin(r))
 	s.logSecurity(r, "make recovery codes", viewer(r).ID, err)
 	if errors.Is(err, models.ErrNotFound) {
 		return s.redirect(w, r, LocalPath{securityPath}) // there is nothing that they would stand in for

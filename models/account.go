@@ -279,14 +279,19 @@ func (db *DB) UpdateAccount(ctx context.Context, userID int64, username, email, 
 	another := key(email) != own.EmailKey
 	pending = another && db.Mail
 	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		update := tx.NewUpdate().Model((*User)(nil)).Set("username = ?, username_key = ?", username, key(username)).Where("id = ?", userID)
-		if !pending {
+		update := tx.NewUpdate().Model((*User)(nil)).Set("username = ?, username_key = ?", username, key(username)).
+			Where("id = ? AND session_epoch = ?", userID, own.SessionEpoch)
+		if !pending && email != own.Email { // one that was confirmed meanwhile stays
 			update = update.Set("email = ?, email_key = ?", email, key(email))
 		}
 		if another && !pending {
 			update = update.Set("email_confirmed_at = ?", db.now())
 		}
-		if err := oneRow(update.Exec(ctx)); err != nil {
+		err := oneRow(update.Exec(ctx))
+		if errors.Is(err, ErrNotFound) { // the password that was checked is not the current one any more
+			return FieldErrors{{"current_password", currentPasswordWrong}}
+		}
+		if err != nil {
 			return takenErrors(err)
 		}
 		if key(username) != own.UsernameKey {
@@ -342,7 +347,8 @@ func (db *DB) ConfirmPassword(ctx context.Context, userID int64, password string
 }
 
 // ChangePassword sets a new password after the current one was checked, and ends every session of the user: it returns
-// the epoch that the session which stays must carry. Or it returns FieldErrors for the fields current_password, password and password2.
+// the epoch that the session which stays must carry. Or it returns FieldErrors for the fields current_password, password
+// and password2.
 func (db *DB) ChangePassword(ctx context.Context, userID int64, current, password, password2 string) (epoch int64, err error) {
 	var own credentials
 	if err := db.read.NewSelect().Model(&own).Where("id = ?", userID).Scan(ctx); err != nil {
@@ -364,8 +370,7 @@ func (db *DB) ChangePassword(ctx context.Context, userID int64, current, passwor
 }
 
 // setPassword stores a hash and moves the session epoch on, which ends all sessions made under the old one; the owner of
-// the account is told. It returns
-// ErrNotFound if the password of the account was changed since own was read.
+// the account is told. It returns ErrNotFound if the password of the account was changed since own was read.
 func (db *DB) setPassword(ctx context.Context, own credentials, password string) (epoch int64, err error) {
 	hash, err := db.Passwords.Hash(ctx, password)
 	if err != nil {

@@ -447,3 +447,38 @@ func TestParallelChangesOfThePassword(t *testing.T) {
 		t.Errorf("one password was good for %d changes, want 1", changed)
 	}
 }
+
+// TestAnAccountChangesBetweenTheLookAndTheUpdate: after the password was checked, and before the change is stored.
+func TestAnAccountChangesBetweenTheLookAndTheUpdate(t *testing.T) {
+	update := func(t *testing.T, meanwhile func(other *models.DB, alice *models.User) error) (*models.User, error) {
+		servers := nodes(t, 2)
+		servers[0].Mail, servers[1].Mail = true, true
+		alice := modelstest.User(t, servers[0], "alice")
+		askFor(t, servers[0], alice, "alice@new.example", "alice-secret")
+		servers[0].WithHook(&pause{run: func() {
+			if err := meanwhile(servers[1], alice); err != nil {
+				t.Error(err)
+			}
+		}})
+		_, err := servers[0].UpdateAccount(t.Context(), alice.ID, "alicia", "alice@example.com", "alice-secret")
+		return must[*models.User](t)(servers[1].FindUser(t.Context(), alice.ID)), err
+	}
+	t.Run("another address is confirmed", func(t *testing.T) {
+		alice, err := update(t, func(other *models.DB, _ *models.User) error {
+			return other.ConfirmEmail(t.Context(), mint(t, other, models.MailChangeEmail))
+		})
+		if err != nil || alice.Username != "alicia" || alice.Email != "alice@new.example" {
+			t.Errorf("it is %s, %s, error %v", alice.Username, alice.Email, err)
+		}
+	})
+	t.Run("another password is set", func(t *testing.T) {
+		alice, err := update(t, func(other *models.DB, alice *models.User) error {
+			_, err := other.ChangePassword(t.Context(), alice.ID, "alice-secret", "a wholly new secret", "a wholly new secret")
+			return err
+		})
+		wantFields(t, err, "current_password")
+		if alice.Username != "alice" {
+			t.Errorf("the old password makes it %s", alice.Username)
+		}
+	})
+}

@@ -72,11 +72,11 @@ func (db *DB) note(ctx context.Context, tx bun.IDB, userID int64, kind EventKind
 
 // NoteSignIn adds the event of a sign-in: NewDevice where others are known, but not from this browser or this network. It
 // reports whether the account was about to be deleted, which signing in calls off; ErrNotFound means that it is gone.
-func (db *DB) NoteSignIn(ctx context.Context, userID int64) (stays bool, err error) {
+func (db *DB) NoteSignIn(ctx context.Context, login Login) (stays bool, err error) {
 	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		var earlier []SecurityEvent
 		err := tx.NewSelect().Model(&earlier).Column("ip", "user_agent").Distinct().
-			Where("user_id = ? AND kind IN (?)", userID, bun.List([]EventKind{SignedIn, NewDevice})).Limit(devicesKnown).Scan(ctx)
+			Where("user_id = ? AND kind IN (?)", login.UserID, bun.List([]EventKind{SignedIn, NewDevice})).Limit(devicesKnown).Scan(ctx)
 		if err != nil {
 			return err
 		}
@@ -84,10 +84,10 @@ func (db *DB) NoteSignIn(ctx context.Context, userID int64) (stays bool, err err
 		if len(earlier) > 0 && !known(earlier, VisitFrom(ctx)) {
 			kind = NewDevice
 		}
-		if err := db.note(ctx, tx, userID, kind, ""); err != nil {
+		if err := db.note(ctx, tx, login.UserID, kind, ""); err != nil {
 			return err
 		}
-		stays, err = db.undoDeletion(ctx, tx, userID)
+		stays, err = db.undoDeletion(ctx, tx, login)
 		return err
 	})
 	if refersToNothing(err) {

@@ -46,7 +46,7 @@ func TestNoteSignIn(t *testing.T) {
 			db := modelstest.New(t)
 			alice, bob := modelstest.User(t, db, "alice"), modelstest.User(t, db, "bob")
 			signIn := func(user *models.User, v visit) {
-				if _, err := db.NoteSignIn(from(t, v.ip, v.userAgent), user.ID); err != nil {
+				if _, err := db.NoteSignIn(from(t, v.ip, v.userAgent), models.Login{UserID: user.ID}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -88,7 +88,7 @@ func TestOldEventsArePurged(t *testing.T) {
 	clock := stopClock(db)
 	alice := modelstest.User(t, db, "alice")
 	for range 2 {
-		if _, err := db.NoteSignIn(t.Context(), alice.ID); err != nil {
+		if _, err := db.NoteSignIn(t.Context(), models.Login{UserID: alice.ID}); err != nil {
 			t.Fatal(err)
 		}
 		clock.pass(time.Hour)

@@ -172,11 +172,11 @@ func compact(code string) string {
 	}, code))
 }
 
-// DisableTOTP has codes from an app no longer asked for; it does nothing where none are. It returns the login that the
-// session which stays must carry.
+// DisableTOTP has codes from an app no longer asked for. It does nothing where none are, or if the account has changed
+// since that login. It returns the login that the session which stays must carry.
 func (db *DB) DisableTOTP(ctx context.Context, login Login) (now Login, err error) {
 	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		change := tx.NewUpdate().Set("totp_secret = NULL, totp_step = 0").Where("totp_secret IS NOT NULL")
+		change := tx.NewUpdate().Set("totp_secret = NULL, totp_step = 0").Where("totp_secret IS NOT NULL AND session_epoch = ?", login.Epoch)
 		if now, err = moveEpoch(ctx, change, login.UserID); err != nil {
 			return err
 		}
@@ -246,21 +246,6 @@ func (db *DB) NoteCodeRefused(ctx context.Context, userID int64) error {
 			return err
 		}
 		return db.note(ctx, tx, userID, CodeRefused, "")
-	})
-}
-
-// ResetFactors takes every second factor from the user of that name, who lost them: codes from an app, recovery codes and
-// passkeys. All sessions end, and the password alone signs in again. It returns ErrNotFound.
-func (db *DB) ResetFactors(ctx context.Context, actor AuditActor, username string) error {
-	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		user := new(User)
-		if err := db.inTurn(tx.NewSelect().Model(user).Where("username_key = ?", key(username))).Scan(ctx); err != nil {
-			return notFound(err)
-		}
-		if err := db.resetFactors(ctx, tx, user.ID); err != nil {
-			return err
-		}
-		return db.audit(ctx, tx, actor, AuditFactors, user.ID, user.Username, "")
 	})
 }
 

@@ -184,7 +184,7 @@ func TestF10_AChangeInBetweenEndsTheStep(t *testing.T) {
 			return err
 		},
 		"factors reset": func(db *models.DB, _ models.Login) error {
-			return db.ResetFactors(t.Context(), models.CommandLine, "alice")
+			return db.ResetFactors(t.Context(), "alice")
 		},
 	}
 	for name, change := range changes {
@@ -289,8 +289,12 @@ func TestDisableTOTP(t *testing.T) {
 	db, ctx := modelstest.New(t), t.Context()
 	clock := stopClock(db)
 	modelstest.User(t, db, "alice")
+	ended := loginOf(t, db, "alice")
 	enable(t, db, "alice")
 	login := loginOf(t, db, "alice")
+	if still := must[models.Login](t)(db.DisableTOTP(ctx, ended)); still != ended || !loginOf(t, db, "alice").SecondFactor {
+		t.Errorf("a session that has ended turns codes off, and lives on as %+v", still)
+	}
 	after := must[models.Login](t)(db.DisableTOTP(ctx, login))
 	if after.UserID != login.UserID || after.Epoch != login.Epoch+1 {
 		t.Errorf("login is %+v after %+v", after, login)
@@ -322,8 +326,8 @@ func TestResetFactors(t *testing.T) {
 			SELECT id, ?, 'phone', ?, 0, FALSE, ? FROM users WHERE username = ?`, []byte{byte(id)}, []byte("key"), db.Now(), name)
 	}
 	before := loginOf(t, db, "alice")
-	wantError(t, db.ResetFactors(ctx, models.CommandLine, "nobody"), models.ErrNotFound)
-	if err := db.ResetFactors(ctx, models.CommandLine, "ALICE"); err != nil {
+	wantError(t, db.ResetFactors(ctx, "nobody"), models.ErrNotFound)
+	if err := db.ResetFactors(ctx, "ALICE"); err != nil {
 		t.Fatal(err)
 	}
 	if after := loginOf(t, db, "alice"); after.SecondFactor || after.Epoch != before.Epoch+1 {

@@ -76,7 +76,7 @@ func TestAChangeIsMadeWholeOrNotAtAll(t *testing.T) {
 			return db.ResetPassword(ctx, token, "new secret words", "new secret words")
 		},
 		"NoteSignIn": func(ctx context.Context, db *models.DB, _ string) error {
-			_, err := db.NoteSignIn(ctx, alice)
+			_, err := db.NoteSignIn(ctx, models.Login{UserID: alice})
 			return err
 		},
 		"RevokeOthers": func(ctx context.Context, db *models.DB, _ string) error {

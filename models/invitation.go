@@ -77,7 +77,8 @@ func (n *NewInvitation) validate() (errs FieldErrors) {
 }
 
 // Invite makes an invitation, and returns the text of its token, which nobody can read again. It returns FieldErrors for
-// the fields note, max_uses and lifetime, and for the form as a whole when the member has InvitationsMax live ones already.
+// the fields note, max_uses and lifetime, and for the form as a whole when the member has InvitationsMax live ones already;
+// ErrNotFound when the account has gone.
 func (db *DB) Invite(ctx context.Context, userID int64, n NewInvitation) (text string, err error) {
 	if err := n.validate().err(); err != nil {
 		return "", err
@@ -98,7 +99,7 @@ func (db *DB) Invite(ctx context.Context, userID int64, n NewInvitation) (text s
 		}
 		_, err = tx.NewInsert().Model(&Invitation{TokenHash: hashToken(text), UserID: userID, Note: n.Note, MaxUses: n.MaxUses,
 			CreatedAt: now, ExpiresAt: now.Add(n.Lifetime)}).Returning("NULL").Exec(ctx)
-		return err
+		return gone(err)
 	})
 	return text, err
 }
@@ -114,7 +115,8 @@ func (db *DB) FindInvitation(ctx context.Context, text string) (*Invitation, err
 // AcceptInvitation makes an account by an invitation, of which that uses up one use. It returns FieldErrors as Register
 // does, and then nothing is used up; or ErrNotFound for an invitation that is not good.
 func (db *DB) AcceptInvitation(ctx context.Context, text string, n NewUser) (*User, error) {
-	if _, err := db.FindInvitation(ctx, text); err != nil {
+	invitation, err := db.FindInvitation(ctx, text)
+	if err != nil {
 		return nil, err
 	}
 	account, err := db.newAccount(ctx, n)
@@ -122,6 +124,11 @@ func (db *DB) AcceptInvitation(ctx context.Context, text string, n NewUser) (*Us
 		return nil, err
 	}
 	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		// Whoever removes the inviter has that account first, and then the invitation, too.
+		inviter := tx.NewSelect().Model((*User)(nil)).Column("id").Where("id = ?", invitation.UserID)
+		if _, err := db.inTurn(inviter).Exec(ctx); err != nil {
+			return err
+		}
 		// One conditional statement decides who of too many is let in.
 		err := tx.NewUpdate().Model((*Invitation)(nil)).Set("uses = uses + 1").Where(openInvitation, db.now(), hashToken(text)).
 			Returning("user_id").Scan(ctx, &account.InvitedBy)

@@ -28,11 +28,15 @@ func (db *DB) AskDeletion(ctx context.Context, userID int64, password string, gr
 		return err
 	}
 	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if err := db.replaceable(ctx, tx, userID); err != nil {
+		all, err := db.owners(ctx, tx, userID)
+		if err != nil {
 			return err
 		}
+		if all.find(userID).Role == Owner && all.lackOwner(userID) {
+			return FieldErrors{{Message: lastOwner}}
+		}
 		due := db.now().Add(grace)
-		err := oneRow(tx.NewUpdate().Model((*User)(nil)).
+		err = oneRow(tx.NewUpdate().Model((*User)(nil)).
 			Set("delete_at = ?, session_epoch = session_epoch + 1", due).
 			Where("id = ? AND session_epoch = ?", userID, login.Epoch).Exec(ctx))
 		if errors.Is(err, ErrNotFound) { // the password that was checked is not the current one any more
@@ -45,31 +49,17 @@ func (db *DB) AskDeletion(ctx context.Context, userID int64, password string, gr
 	})
 }
 
-// replaceable returns FieldErrors for the last owner who can act. Owners who leave at once wait for each other by the rows
-// of all owners; on SQLite all that writes does.
-func (db *DB) replaceable(ctx context.Context, tx bun.Tx, userID int64) error {
-	var owners []int64
-	query := tx.NewSelect().Model((*User)(nil)).Column("id").Where("role = ?", Owner).
-		Where("suspended_at IS NULL AND delete_at IS NULL").OrderExpr("id")
-	if err := db.inTurn(query).Scan(ctx, &owners); err != nil {
-		return err
-	}
-	if len(owners) == 1 && owners[0] == userID {
-		return FieldErrors{{Message: lastOwner}}
-	}
-	return nil
-}
-
-// undoDeletion keeps an account whose deletion was asked for, and reports whether it was.
-func (db *DB) undoDeletion(ctx context.Context, tx bun.Tx, userID int64) (undone bool, err error) {
-	err = oneRow(tx.NewUpdate().Model((*User)(nil)).Set("delete_at = NULL").Where("id = ? AND delete_at IS NOT NULL", userID).Exec(ctx))
+// undoDeletion keeps an account whose deletion was asked for before that login, and reports whether it was.
+func (db *DB) undoDeletion(ctx context.Context, tx bun.Tx, login Login) (undone bool, err error) {
+	err = oneRow(tx.NewUpdate().Model((*User)(nil)).Set("delete_at = NULL").
+		Where("id = ? AND session_epoch = ? AND suspended_at IS NULL AND delete_at IS NOT NULL", login.UserID, login.Epoch).Exec(ctx))
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	return true, db.note(ctx, tx, userID, DeletionUndone, "")
+	return true, db.note(ctx, tx, login.UserID, DeletionUndone, "")
 }
 
 // PurgeAccounts removes the accounts whose time is up, each in a transaction of its own, and returns how many there were.
@@ -112,7 +102,8 @@ func (db *DB) deleteUser(ctx context.Context, tx bun.Tx, userID int64) error {
 }
 
 // checkRetired returns FieldErrors for the field username when the name is retired. It comes after the statement that
-// takes the name: on PostgreSQL that one waits for whoever is just removing the account of the name, and then this one sees the name retired.
+// takes the name: on PostgreSQL that one waits for whoever is just removing the account of the name, and then this one
+// sees the name retired.
 func checkRetired(ctx context.Context, tx bun.Tx, username string) error {
 	retired, err := tx.NewSelect().Model((*retiredName)(nil)).Where("username_key = ?", key(username)).Exists(ctx)
 	if err != nil {

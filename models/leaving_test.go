@@ -86,7 +86,7 @@ func TestLeavingAndComingBack(t *testing.T) {
 		t.Fatalf("%d accounts purged before their time, %v", n, err)
 	}
 	for _, want := range []bool{true, false} {
-		if undone, err := db.NoteSignIn(ctx, alice.ID); undone != want || err != nil {
+		if undone, err := db.NoteSignIn(ctx, must[models.Login](t)(db.Authenticate(ctx, "alice", "Alice-secret"))); undone != want || err != nil {
 			t.Errorf("undone: %t, %v, want %t", undone, err, want)
 		}
 	}
@@ -214,7 +214,7 @@ func TestB5_ANameIsRetiredWhileItIsTaken(t *testing.T) {
 					t.Error(err)
 				}
 				go func() {
-					waitForLock(t, servers[1])
+					waitForLock(t, servers[1], "%users%Brief%")
 					if err := removal.Commit(); err != nil {
 						t.Error(err)
 					}
@@ -232,19 +232,19 @@ func TestB5_ANameIsRetiredWhileItIsTaken(t *testing.T) {
 	}
 }
 
-// waitForLock waits until another transaction of the database waits for a lock. SQLite does not tell: there the other one
+// waitForLock waits until a query like that, of another transaction, waits for a lock. SQLite does not tell: there the other one
 // waits as it begins.
-func waitForLock(t testing.TB, db *models.DB) {
+func waitForLock(t testing.TB, db *models.DB, query string) {
 	if !db.Postgres() {
 		return
 	}
 	const waiting = `SELECT EXISTS (SELECT 1 FROM pg_stat_activity
-		WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%users%Brief%')`
+		WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE ?)`
 	tick, deadline := time.NewTicker(5*time.Millisecond), time.After(30*time.Second)
 	defer tick.Stop()
 	for {
 		var found bool
-		if err := models.Reader(db).NewRaw(waiting).Scan(context.Background(), &found); err != nil || found {
+		if err := models.Reader(db).NewRaw(waiting, query).Scan(context.Background(), &found); err != nil || found {
 			return // an error fails the test by what comes of it
 		}
 		select {
@@ -253,6 +253,19 @@ func waitForLock(t testing.TB, db *models.DB) {
 			t.Error("nobody waits")
 			return
 		}
+	}
+}
+
+// TestOnlyALaterSignInCallsADeletionOff: not one that was under way when it was asked for, whose session ends at once.
+func TestOnlyALaterSignInCallsADeletionOff(t *testing.T) {
+	db := modelstest.New(t)
+	alice, before := modelstest.User(t, db, "alice"), loginOf(t, db, "alice")
+	leave(t, db, alice)
+	if undone, err := db.NoteSignIn(t.Context(), before); undone || err != nil {
+		t.Errorf("the earlier one calls it off: %t, %v", undone, err)
+	}
+	if undone, err := db.NoteSignIn(t.Context(), loginOf(t, db, "alice")); !undone || err != nil {
+		t.Errorf("the later one does not: %t, %v", undone, err)
 	}
 }
 
@@ -280,7 +293,7 @@ func TestTheLastOwnerStays(t *testing.T) {
 				if !strings.Contains(err.Error(), "Make somebody else an owner first") {
 					t.Errorf("the message is %q", err)
 				}
-			} else if _, err := db.NoteSignIn(ctx, owners[i].ID); err != nil {
+			} else if _, err := db.NoteSignIn(ctx, loginOf(t, db, owners[i].Username)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -341,9 +354,10 @@ func TestG10_ComingBackAtTheLastMoment(t *testing.T) {
 		}
 		var undone bool
 		var removed [4]int
+		login := loginOf(t, db, alice.Username)
 		errs := inParallel(5, func(i int) (err error) {
 			if i == 4 {
-				undone, err = servers[1].NoteSignIn(ctx, alice.ID)
+				undone, err = servers[1].NoteSignIn(ctx, login)
 				return err
 			}
 			removed[i], err = servers[i%2].PurgeAccounts(ctx)

@@ -80,6 +80,16 @@ func (db *DB) EndSessions(ctx context.Context, username string) error {
 	return db.byName(ctx, username, db.As(CommandLine).EndSessions)
 }
 
+// ResetFactors takes every second factor from the user, who lost them: codes from an app, recovery codes and passkeys. All
+// sessions end, and the password alone signs in again.
+func (db *DB) ResetFactors(ctx context.Context, username string) error {
+	return db.byName(ctx, username, func(ctx context.Context, id int64) error {
+		return db.As(CommandLine).act(ctx, id, Owner, AuditFactors, func(ctx context.Context, tx bun.Tx, _, target party) (string, error) {
+			return "", db.resetFactors(ctx, tx, target.ID)
+		})
+	})
+}
+
 // DeleteUser removes the user with all that is theirs, at once and for good.
 func (db *DB) DeleteUser(ctx context.Context, username string) error {
 	return db.byName(ctx, username, func(ctx context.Context, id int64) error {

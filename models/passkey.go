@@ -145,7 +145,8 @@ func (db *DB) AddPasskey(ctx context.Context, rp RelyingParty, login Login, name
 		SignCount: int64(c.authenticator.signCount), BackedUp: c.authenticator.backedUp, CreatedAt: db.now(),
 	}
 	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if now, err = moveEpoch(ctx, tx.NewUpdate().Where("session_epoch = ?", login.Epoch), login.UserID); err != nil { // also has two that add one at once wait for each other
+		// This comes first: two that add one at once wait for each other here.
+		if now, err = moveEpoch(ctx, tx.NewUpdate().Where("session_epoch = ?", login.Epoch), login.UserID); err != nil {
 			return err
 		}
 		if n, err := tx.NewSelect().Model((*Passkey)(nil)).Where("user_id = ?", login.UserID).Count(ctx); err != nil {

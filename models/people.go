@@ -98,7 +98,7 @@ func (db *DB) Person(ctx context.Context, role Role, id int64) (*PersonDetails, 
 		Join("LEFT JOIN users AS inviter ON inviter.id = u.invited_by").Where("u.id = ?", id)
 	if role.SeesAddresses() {
 		query = query.ColumnExpr("u.email_confirmed_at IS NOT NULL AS confirmed").
-			ColumnExpr("u.totp_secret IS NOT NULL OR EXISTS (SELECT 1 FROM passkeys AS k WHERE k.user_id = u.id) AS second_factor")
+			ColumnExpr("(" + hasSecondFactor + ") AS second_factor")
 	}
 	return person, notFound(query.Scan(ctx))
 }

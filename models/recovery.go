@@ -23,18 +23,18 @@ type recoveryCode struct {
 }
 
 // NewRecoveryCodes makes the recovery codes of a user anew, and returns them for the only time; the old ones end. It
-// returns ErrNotFound for somebody without a second factor, whom nobody asks for a code.
-func (db *DB) NewRecoveryCodes(ctx context.Context, userID int64) (codes []string, err error) {
+// returns ErrNotFound for somebody without a second factor, whom nobody asks for a code, or if the account has changed
+// since that login.
+func (db *DB) NewRecoveryCodes(ctx context.Context, login Login) (codes []string, err error) {
 	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		account := tx.NewSelect().Model((*secondFactor)(nil)).Column("id").Where("u.id = ?", userID).Where(hasSecondFactor)
-		var id int64
-		if err := db.inTurn(account).Scan(ctx, &id); err != nil {
+		account := current(tx.NewSelect().Model((*secondFactor)(nil)).Column("id"), login).Where(hasSecondFactor)
+		if err := db.inTurn(account).Scan(ctx, new(int64)); err != nil {
 			return notFound(err)
 		}
-		if codes, err = makeRecoveryCodes(ctx, tx, userID); err != nil {
+		if codes, err = makeRecoveryCodes(ctx, tx, login.UserID); err != nil {
 			return err
 		}
-		return db.note(ctx, tx, userID, RecoveryCodesMade, "")
+		return db.note(ctx, tx, login.UserID, RecoveryCodesMade, "")
 	})
 	return codes, err
 }
@@ -65,9 +65,13 @@ func IsRecoveryCode(code string) bool { return len(compact(code)) == recoveryCod
 
 func (db *DB) useRecoveryCode(ctx context.Context, login Login, code string) error {
 	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		// As for whoever makes new codes, the account comes before them.
 		account := current(tx.NewSelect().Model((*secondFactor)(nil)).Column("id"), login)
+		if err := db.inTurn(account).Scan(ctx, new(int64)); err != nil {
+			return wrongCode(notFound(err))
+		}
 		used := tx.NewUpdate().Model((*recoveryCode)(nil)).Set("used_at = ?", db.now()).
-			Where("code_hash = ? AND used_at IS NULL AND user_id IN (?)", hashToken(code), account)
+			Where("code_hash = ? AND used_at IS NULL AND user_id = ?", hashToken(code), login.UserID)
 		if err := oneRow(used.Exec(ctx)); err != nil {
 			return wrongCode(err)
 		}

@@ -54,14 +54,17 @@ func TestF10_ARecoveryCodeIsGoodOnce(t *testing.T) {
 func TestNewRecoveryCodesEndTheOldOnes(t *testing.T) {
 	db, ctx := modelstest.New(t), t.Context()
 	stopClock(db)
-	user := modelstest.User(t, db, "alice")
-	_, err := db.NewRecoveryCodes(ctx, user.ID)
+	modelstest.User(t, db, "alice")
+	before := loginOf(t, db, "alice")
+	_, err := db.NewRecoveryCodes(ctx, before)
 	wantError(t, err, models.ErrNotFound) // nobody asks for one
 	a, login := enable(t, db, "alice"), loginOf(t, db, "alice")
+	_, err = db.NewRecoveryCodes(ctx, before)
+	wantError(t, err, models.ErrNotFound) // a session that has ended since
 	if err := db.CheckCode(ctx, login, a.codes[0]); err != nil {
 		t.Fatal(err)
 	}
-	codes := must[[]string](t)(db.NewRecoveryCodes(ctx, user.ID))
+	codes := must[[]string](t)(db.NewRecoveryCodes(ctx, login))
 	if got := must[models.Factors](t)(db.Factors(ctx, login)); got.RecoveryCodes != 10 || len(codes) != 10 {
 		t.Errorf("%d codes, of which %d count", len(codes), got.RecoveryCodes)
 	}
@@ -73,7 +76,7 @@ func TestNewRecoveryCodesEndTheOldOnes(t *testing.T) {
 			t.Errorf("%q: %v", code, err)
 		}
 	}
-	for i, err := range inParallel(5, func(int) error { _, err := db.NewRecoveryCodes(ctx, user.ID); return err }) {
+	for i, err := range inParallel(5, func(int) error { _, err := db.NewRecoveryCodes(ctx, login); return err }) {
 		if err != nil {
 			t.Errorf("maker %d: %v", i, err)
 		}

@@ -100,7 +100,8 @@ type sessionRow struct {
 }
 
 // FindCtx returns the values of a live session, and puts its user into the Visit of ctx. A session is dead when it was
-// ended, is past its expiry, was idle too long, belongs to a user who is suspended or not let in yet, is from before that user's password was last changed, or cannot be read.
+// ended, is past its expiry, was idle too long, belongs to a user who is suspended or not let in yet, is from before what
+// that user signs in with last changed, or cannot be read.
 func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
 	var row struct {
 		ID          int64

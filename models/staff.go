@@ -97,13 +97,10 @@ func (s Staff) confront(ctx context.Context, tx bun.Tx, userID int64, least Role
 	if err != nil {
 		return actor, target, err
 	}
-	actor, target = all.find(s.actor.ID), all.find(userID)
-	if s.actor == CommandLine {
-		actor = party{Role: Owner}
-	} else if actor.ID == 0 || !actor.active() || !actor.Role.AtLeast(least) {
-		return actor, target, ErrRank
+	if actor, err = all.actor(s.actor, least); err != nil {
+		return actor, target, err
 	}
-	if target.ID == 0 {
+	if target = all.find(userID); target.ID == 0 {
 		return actor, target, ErrNotFound
 	}
 	if actor.ID == target.ID || !actor.Role.Outranks(target.Role) {
@@ -132,6 +129,18 @@ func (all parties) find(id int64) party {
 		}
 	}
 	return party{}
+}
+
+// actor returns the account of who acts, of which CommandLine needs none; ErrRank if it may not do what takes that role.
+func (all parties) actor(by AuditActor, least Role) (party, error) {
+	if by == CommandLine {
+		return party{Role: Owner}, nil
+	}
+	actor := all.find(by.ID)
+	if actor.ID == 0 || !actor.active() || !actor.Role.AtLeast(least) {
+		return actor, ErrRank
+	}
+	return actor, nil
 }
 
 // lackOwner reports whether, without the account of that id, there is no owner who can sign in.
@@ -216,10 +225,11 @@ func (s Staff) FactorsLink(ctx context.Context, userID int64, lifetime time.Dura
 
 func (s Staff) makeLink(ctx context.Context, userID int64, action string, purpose Purpose, lifetime time.Duration) (text string, err error) {
 	err = s.act(ctx, userID, Admin, action, func(ctx context.Context, tx bun.Tx, _, target party) (string, error) {
-		if target.SuspendedAt != nil {
-			return "", ErrNotFound
+		account, err := s.db.tokenAccount(ctx, tx, "id = ?", target.ID)
+		if err != nil {
+			return "", err
 		}
-		text, err = s.db.issueToken(ctx, tx, purpose, target.credentials, lifetime)
+		text, err = s.db.issueToken(ctx, tx, purpose, account, lifetime)
 		return "", err
 	})
 	return text, err
@@ -240,18 +250,20 @@ func (s Staff) EndSessions(ctx context.Context, userID int64) error {
 // EndAllSessions signs everybody out on whom the actor may act, as after a break-in. It returns ErrRank for who is no admin.
 func (db *DB) EndAllSessions(ctx context.Context, by AuditActor) error {
 	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		var all parties // of everybody, in the order in which other deeds lock a few of them
-		if err := db.inTurn(tx.NewSelect().Model(&all).Order("u.id")).Scan(ctx); err != nil {
+		// Everybody is held, in the order in which other deeds hold a few.
+		if _, err := db.inTurn(tx.NewSelect().Model((*User)(nil)).Column("id").Order("id")).Exec(ctx); err != nil {
 			return err
 		}
-		actor := all.find(by.ID)
-		if by == CommandLine {
-			actor.Role = Owner
-		} else if actor.ID == 0 || !actor.active() || !actor.Role.AtLeast(Admin) {
-			return ErrRank
+		all, err := db.owners(ctx, tx, by.ID)
+		if err != nil {
+			return err
+		}
+		actor, err := all.actor(by, Admin)
+		if err != nil {
+			return err
 		}
 		below := slices.DeleteFunc(slices.Clone(Roles), func(r Role) bool { return !actor.Role.Outranks(r) })
-		_, err := tx.NewUpdate().Model((*User)(nil)).Set("session_epoch = session_epoch + 1").
+		_, err = tx.NewUpdate().Model((*User)(nil)).Set("session_epoch = session_epoch + 1").
 			Where("id <> ? AND role IN (?)", actor.ID, bun.List(below)).Exec(ctx)
 		if err != nil {
 			return err

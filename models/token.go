@@ -60,23 +60,28 @@ func (a *tokenAccount) token(purpose Purpose, email string) *token {
 // returns the text of the token (128 random bits and more, in base32) and the account, or ErrNotFound without one, or
 // when it is suspended.
 func (db *DB) IssueToken(ctx context.Context, purpose Purpose, login string, lifetime time.Duration) (text string, user *User, err error) {
-	text = rand.Text()
 	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		account, err := db.tokenAccount(ctx, tx, "username_key = ? OR email_key = ?", key(login), key(login))
 		if err != nil {
 			return err
 		}
 		user = &account.User
-		return db.addToken(ctx, tx, account.token(purpose, account.Email), text, lifetime)
+		text, err = db.issueToken(ctx, tx, purpose, account, lifetime)
+		return err
 	})
 	return text, user, err
+}
+
+func (db *DB) issueToken(ctx context.Context, tx bun.Tx, purpose Purpose, account *tokenAccount, lifetime time.Duration) (text string, err error) {
+	text = rand.Text()
+	return text, db.addToken(ctx, tx, account.token(purpose, account.Email), text, lifetime)
 }
 
 // tokenAccount finds the account to issue a token for, and keeps others from issuing one meanwhile; ErrNotFound without
 // one, or when it is suspended.
 func (db *DB) tokenAccount(ctx context.Context, tx bun.Tx, condition string, args ...any) (*tokenAccount, error) {
 	account := new(tokenAccount)
-	query := tx.NewSelect().Model(account).Where("("+condition+")", args...).Where("suspended_at IS NULL")
+	query := tx.NewSelect().Model(account).Where(condition, args...).Where("suspended_at IS NULL")
 	return account, notFound(db.inTurn(query).Scan(ctx))
 }
 
@@ -92,13 +97,6 @@ func (db *DB) addToken(ctx context.Context, tx bun.Tx, t *token, text string, li
 	t.TokenHash, t.CreatedAt, t.ExpiresAt = hashToken(text), now, now.Add(lifetime)
 	_, err := tx.NewInsert().Model(t).Exec(ctx)
 	return err
-}
-
-// issueToken is IssueToken for an account whose row the transaction holds.
-func (db *DB) issueToken(ctx context.Context, tx bun.Tx, purpose Purpose, owner credentials, lifetime time.Duration) (text string, err error) {
-	text = rand.Text()
-	t := &token{Purpose: purpose, UserID: owner.ID, Epoch: owner.SessionEpoch, EmailKey: owner.EmailKey, Email: owner.Email}
-	return text, db.addToken(ctx, tx, t, text, lifetime)
 }
 
 // inTurn has whatever concerns the tokens of one account wait for each other, by the row of the account; on SQLite all

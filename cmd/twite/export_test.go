@@ -71,7 +71,7 @@ func fill(t testing.TB, url string, db *models.DB, user *models.User) {
 	if err := db.SessionStore(time.Hour).CommitCtx(ctx, "token of "+user.Username, data, db.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.NoteSignIn(ctx, user.ID); err != nil {
+	if _, err := db.NoteSignIn(ctx, models.Login{UserID: user.ID}); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := db.IssueToken(ctx, models.ResetPassword, user.Username, time.Hour); err != nil {

@@ -171,17 +171,9 @@ func (w *worker) do(ctx context.Context, job *models.Job) (err error) {
 func (w *worker) letter(ctx context.Context, job *models.Job) (to string, letter views.Mail, err error) {
 	switch job.Kind {
 	case models.MailReset:
-		token, user, err := w.db.IssueToken(ctx, models.ResetPassword, job.Payload.To, w.resets)
-		if err != nil {
-			return "", views.Mail{}, err
-		}
-		return user.Email, views.ResetMail(w.site, token, user.Username, w.resets), nil
+		return w.issued(ctx, job, models.ResetPassword, views.ResetMail)
 	case models.MailFactors:
-		token, user, err := w.db.IssueToken(ctx, models.FactorsToken, job.Payload.To, w.resets)
-		if err != nil {
-			return "", views.Mail{}, err
-		}
-		return user.Email, views.FactorsMail(w.site, token, user.Username, w.resets), nil
+		return w.issued(ctx, job, models.FactorsToken, views.FactorsMail)
 	case models.MailNotice:
 		event, user, err := w.db.FindEvent(ctx, job.Payload.EventID)
 		if err != nil {
@@ -218,10 +210,20 @@ func (w *worker) letter(ctx context.Context, job *models.Job) (to string, letter
 	return "", views.Mail{}, fmt.Errorf("jobs of the kind %q are unknown to this version", job.Kind)
 }
 
+// linkMail writes the mail that brings a link.
+type linkMail func(site, token, username string, lifetime time.Duration) views.Mail
+
+// issued makes the mail that brings the link of a new token, to the account with the address of the job.
+func (w *worker) issued(ctx context.Context, job *models.Job, purpose models.Purpose, write linkMail) (to string, letter views.Mail, err error) {
+	token, user, err := w.db.IssueToken(ctx, purpose, job.Payload.To, w.resets)
+	if err != nil {
+		return "", views.Mail{}, err
+	}
+	return user.Email, write(w.site, token, user.Username, w.resets), nil
+}
+
 // announced makes the mail that brings the link of a token, to the address that the token is about.
-func (w *worker) announced(ctx context.Context, job *models.Job, lifetime time.Duration,
-	write func(site, token, username string, lifetime time.Duration) views.Mail,
-) (to string, letter views.Mail, err error) {
+func (w *worker) announced(ctx context.Context, job *models.Job, lifetime time.Duration, write linkMail) (to string, letter views.Mail, err error) {
 	token, use, err := w.db.MintToken(ctx, job.Payload.LinkID, lifetime)
 	if err != nil {
 		return "", views.Mail{}, err

@@ -122,42 +122,42 @@ func purge(ctx context.Context, store *models.SessionStore, db *models.DB, event
 	ticker := time.NewTicker(purgeInterval)
 	defer ticker.Stop()
 	for {
-		if n, err := store.Purge(ctx); err != nil && ctx.Err() == nil {
-			log.Warn("old sessions not removed", "error", err)
-		} else if n > 0 {
-			log.Info("old sessions removed", "count", n)
-		}
-		if err := db.PurgeTokens(ctx); err != nil && ctx.Err() == nil {
-			log.Warn("old tokens not removed", "error", err)
-		}
-		if err := db.PurgeInvitations(ctx); err != nil && ctx.Err() == nil {
-			log.Warn("old invitations not removed", "error", err)
-		}
-		if n, err := db.PurgeAccounts(ctx); err != nil && ctx.Err() == nil {
-			log.Warn("accounts not removed whose time is up", "error", err)
-		} else if n > 0 {
-			log.Info("accounts removed, as their owners asked", "count", n)
-		}
-		if err := db.PurgeExports(ctx); err != nil && ctx.Err() == nil {
-			log.Warn("old exports not removed", "error", err)
-		}
-		if err := db.PurgeChallenges(ctx); err != nil && ctx.Err() == nil {
-			log.Warn("old challenges not removed", "error", err)
-		}
-		if err := db.PurgeTries(ctx); err != nil && ctx.Err() == nil {
-			log.Warn("old tries not removed", "error", err)
-		}
-		if err := db.PurgeJobs(ctx, events); err != nil && ctx.Err() == nil {
-			log.Warn("old failed jobs not removed", "error", err)
-		}
-		if err := db.PurgeEvents(ctx, events); err != nil && ctx.Err() == nil {
-			log.Warn("old security events not removed", "error", err)
-		}
+		tidy(ctx, store, db, events, log)
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
+	}
+}
+
+// tidy removes what is past its time. What fails is tried again the next time.
+func tidy(ctx context.Context, store *models.SessionStore, db *models.DB, events time.Duration, log *slog.Logger) {
+	for _, old := range []struct {
+		rows   string
+		remove func(context.Context) error
+	}{
+		{"tokens", db.PurgeTokens},
+		{"invitations", db.PurgeInvitations},
+		{"exports", db.PurgeExports},
+		{"challenges", db.PurgeChallenges},
+		{"tries", db.PurgeTries},
+		{"failed jobs", func(ctx context.Context) error { return db.PurgeJobs(ctx, events) }},
+		{"security events", func(ctx context.Context) error { return db.PurgeEvents(ctx, events) }},
+	} {
+		if err := old.remove(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("old rows not removed", "rows", old.rows, "error", err)
+		}
+	}
+	if n, err := store.Purge(ctx); err != nil && ctx.Err() == nil {
+		log.Warn("old sessions not removed", "error", err)
+	} else if n > 0 {
+		log.Info("old sessions removed", "count", n)
+	}
+	if n, err := db.PurgeAccounts(ctx); err != nil && ctx.Err() == nil {
+		log.Warn("accounts not removed whose time is up", "error", err)
+	} else if n > 0 {
+		log.Info("accounts removed, as their owners asked", "count", n)
 	}
 }
 

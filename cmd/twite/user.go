@@ -126,7 +126,7 @@ func userResetLink(ctx context.Context, env environment, args []string) error {
 // userResetFactors is the way back for somebody who lost their phone and their recovery codes. Be sure who is asking.
 func userResetFactors(ctx context.Context, env environment, args []string) error {
 	return withAccounts(ctx, env, "user reset-factors", args, 1, func(db *models.DB, words []string) error {
-		err := db.ResetFactors(ctx, models.CommandLine, words[0])
+		err := db.ResetFactors(ctx, words[0])
 		return report(env, err, words[0], "signs in with the password alone; codes, passkeys and all sessions are ended")
 	})
 }
