@@ -373,6 +373,7 @@ func TestARoleThatNeedsASecondFactorGoesNoFurther(t *testing.T) {
 	for _, path := range []string{"/posts", post, post + "/delete", "/settings/profile", "/settings/sessions/revoke-others"} {
 		c.owner.post(path, form("body", "x", "bio", "x")).wants(t, 403)
 	}
+	c.owner.post("/posts", form("body", "no word is lost")).wants(t, 403).shows(t, "form[action=/posts] .kept", "no word is lost")
 	if after := c.content(); after != before {
 		t.Errorf("the database changed:\n%s\nwas\n%s", after, before)
 	}

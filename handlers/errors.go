@@ -20,6 +20,7 @@ type problem struct {
 	advice  string
 	cause   error
 	retry   time.Duration // after which it is worth another try; 0: not said
+	resend  bool          // the form is offered to be sent again: the reader can put right what was wrong meanwhile
 }
 
 func (p problem) Error() string {
@@ -55,7 +56,7 @@ var (
 	errRank = problem{status: http.StatusForbidden, heading: "Your role is not enough for that",
 		advice: "Ask somebody whose role is higher than that member's."}
 	errFactor = problem{status: http.StatusForbidden, heading: "Your role here needs a second factor first",
-		advice: "Set one up under Settings, Security, then do this again."}
+		advice: "Set one up in another tab under Settings, Security, then try again here.", resend: true}
 	errNoKeys = problem{status: http.StatusServiceUnavailable, heading: "Codes from an app cannot be checked right now",
 		advice: "Sign in with a recovery code, or tell the owner of this site: the log says what to do."}
 	errMediaType = problem{status: http.StatusUnsupportedMediaType, heading: "That form was sent in a way that Twite does not read",
@@ -128,6 +129,8 @@ func (s *Server) showProblem(w http.ResponseWriter, r *http.Request, p problem) 
 	view := views.Problem{Status: p.status, Heading: p.heading, Advice: p.advice, BackURL: "/", BackText: "Go to the timeline"}
 	if p.status >= http.StatusInternalServerError {
 		view.RequestID = requestID(r)
+	}
+	if p.resend || p.status >= http.StatusInternalServerError {
 		view.RetryURL, view.Retry = unsaved(r)
 	}
 	keepInPlace(w, r)
