@@ -94,8 +94,7 @@ func (db *DB) ConfirmEmail(ctx context.Context, text string) error {
 	})
 }
 
-// changeEmail gives an account the address of a token, and its old address a way back if that was known to be its owner's:
-// a mistyped one may be a stranger's, who would get the account by it.
+// changeEmail gives an account the address of a token, and its old address a way back.
 func (db *DB) changeEmail(ctx context.Context, tx bun.Tx, t *token) error {
 	old, err := db.tokenAccount(ctx, tx, "id = ?", t.UserID)
 	if err != nil {
@@ -106,10 +105,8 @@ func (db *DB) changeEmail(ctx context.Context, tx bun.Tx, t *token) error {
 	if err != nil {
 		return emailGone(err)
 	}
-	if old.EmailConfirmedAt != nil {
-		if err := db.announceToken(ctx, tx, MailEmailChanged, old.token(UndoEmail, old.Email)); err != nil {
-			return err
-		}
+	if err := db.announceToken(ctx, tx, MailEmailChanged, old.token(UndoEmail, old.Email)); err != nil {
+		return err
 	}
 	return db.note(ctx, tx, t.UserID, EmailChanged, t.Email)
 }
