@@ -17,7 +17,7 @@ const (
 	allInvitationsPage = "/admin/invitations"
 )
 
-var errInviting = problem{status: http.StatusForbidden, heading: "Members cannot invite others here",
+var errInviting = problem{status: http.StatusForbidden, heading: "You cannot invite others here",
 	advice: "Ask one of the people who run this site."}
 
 // newInvitation is an invitation as most are wanted: for one guest, within a week.
@@ -27,7 +27,7 @@ func newInvitation() views.Form {
 
 // invitationSettings shows the viewer's invitations, and who came.
 func (s *Server) invitationSettings(w http.ResponseWriter, r *http.Request) error {
-	if !mayInvite(r) {
+	if !s.mayInvite(r) {
 		return errInviting
 	}
 	return s.showInvitations(w, r, http.StatusOK, newInvitation())
@@ -53,7 +53,7 @@ func (s *Server) invitationsOf(r *http.Request) (v views.Invitations, err error)
 
 // invite makes an invitation and shows its link, which nobody can see again: so it answers with the page itself.
 func (s *Server) invite(w http.ResponseWriter, r *http.Request) error {
-	if !mayInvite(r) {
+	if !s.mayInvite(r) {
 		return errInviting
 	}
 	f := views.Form{Values: typed(r, "note", "max_uses", "lifetime")}

@@ -82,12 +82,23 @@ func TestWhoMayInvite(t *testing.T) {
 		t.Fatal(err)
 	}
 	member.get("/settings/profile").lacks(t, "a[href=/settings/invitations]")
-	member.get("/settings/invitations").wants(t, 403).shows(t, "h1", "Members cannot invite others here")
+	member.get("/settings/invitations").wants(t, 403).shows(t, "h1", "You cannot invite others here")
 	member.post("/settings/invitations", newInvitation()).wants(t, 403)
 	moderator.get("/settings/profile").shows(t, "nav a[href=/settings/invitations]", "Invitations")
 	moderator.post("/settings/invitations", newInvitation()).wants(t, 200)
 	if n := srv.count("SELECT count(*) FROM invitations"); n != 2 {
 		t.Errorf("%d invitations, want 2", n)
+	}
+}
+
+func TestNobodyInvitesToAClosedSite(t *testing.T) {
+	srv := newServer(t, registration(models.RegistrationClosed))
+	boss := srv.staff("boss", models.Admin)
+	boss.get("/settings/profile").lacks(t, "a[href=/settings/invitations]")
+	boss.get("/settings/invitations").wants(t, 403).shows(t, "h1", "You cannot invite others here")
+	boss.post("/settings/invitations", newInvitation()).wants(t, 403)
+	if n := srv.count("SELECT count(*) FROM invitations"); n != 0 {
+		t.Errorf("%d invitations", n)
 	}
 }
 

@@ -29,10 +29,10 @@ func (s *Server) signUp(r *http.Request) bool {
 	return mode == models.RegistrationOpen || mode == models.RegistrationApproval
 }
 
-// mayInvite reports whether the viewer's role lets them invite others.
-func mayInvite(r *http.Request) bool {
+// mayInvite reports whether the viewer's role lets them invite others, and somebody invited would come in.
+func (s *Server) mayInvite(r *http.Request) bool {
 	v := viewer(r)
-	return v != nil && v.Role.AtLeast(visit(r).Site.Inviting)
+	return v != nil && s.registration(r) != models.RegistrationClosed && v.Role.AtLeast(visit(r).Site.Inviting)
 }
 
 // A joining is one way to join: the door, what opens it, and what is said inside.

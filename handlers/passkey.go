@@ -49,6 +49,14 @@ func (s *Server) addPasskey(w http.ResponseWriter, r *http.Request) error {
 	if err := s.renewSession(r, login); err != nil {
 		return err
 	}
+	codes, err := s.db.FirstRecoveryCodes(r.Context(), login)
+	if err != nil {
+		return err
+	}
+	if len(codes) > 0 { // without them, a lost phone would lock its owner out
+		retarget(w, r)
+		return s.showRecoveryCodes(w, r, codes)
+	}
 	return s.leave(w, r, flashPasskey, LocalPath{securityPath})
 }
 

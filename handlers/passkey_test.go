@@ -45,7 +45,8 @@ func (c *client) made(a *modelstest.Authenticator, name string) map[string][]str
 func (c *client) addPasskey(name string) *modelstest.Authenticator {
 	c.srv.t.Helper()
 	a := c.srv.authenticator()
-	c.post(passkeysPath, c.made(a, name)).wants(c.srv.t, 303).leadsTo(c.srv.t, "/settings/security")
+	c.post(passkeysPath, c.made(a, name))
+	c.get("/settings/security").shows(c.srv.t, "#passkeys", name)
 	return a
 }
 
@@ -234,11 +235,14 @@ func TestAddingAndRemovingEndsOtherSessions(t *testing.T) {
 			other := srv.visitor()
 			other.signIn("alice")
 			before := alice.cookie("session")
-			alice.post(passkeysPath, alice.made(srv.authenticator(), "Phone"), way...).leadsOn(t, "/settings/security")
+			first := alice.post(passkeysPath, alice.made(srv.authenticator(), "Phone"), way...).wants(t, 200)
+			if codes := first.all("#recovery-codes li"); len(codes) != 10 {
+				t.Errorf("%d recovery codes come with the first passkey, want 10", len(codes))
+			}
 			if alice.cookie("session") == before || other.signedIn() {
 				t.Error("adding: the token stayed, or the other session")
 			}
-			page := alice.get("/settings/security").shows(t, "#status", "Your passkey is added.").shows(t, "#passkeys li b", "Phone")
+			page := alice.get("/settings/security").shows(t, "#passkeys li b", "Phone")
 			page.shows(t, "#events li", "The passkey “Phone” was added.")
 
 			id, before := alice.passkeyID(), alice.cookie("session")
@@ -284,10 +288,12 @@ func TestRefusedNewPasskeys(t *testing.T) {
 			tooLong := strings.Repeat("x", 65)
 			alice.post(passkeysPath, alice.made(a, tooLong), way...).wants(t, 422).shows(t, "#new-passkey .wrong", "at most 64").shows(t, "input[name=name][value="+tooLong+"]", "")
 			alice.post(passkeysPath, form("name", "Phone"), way...).wants(t, 422).shows(t, "#new-passkey [role=alert]", "That passkey does not fit")
-			alice.post(passkeysPath, alice.made(a, "Phone"), way...).leadsOn(t, "/settings/security")
+			alice.post(passkeysPath, alice.made(a, "Phone"), way...).wants(t, 200).shows(t, "#recovery-codes", "-")
+			alice.post(passkeysPath, alice.made(srv.authenticator(), "Stick"), way...).leadsOn(t, "/settings/security")
+			alice.get("/settings/security").shows(t, "#status", "Your passkey is added.")
 			alice.post(passkeysPath, alice.made(a, "Again"), way...).wants(t, 422).shows(t, "#new-passkey [role=alert]", "registered already")
-			if n := srv.count("SELECT count(*) FROM passkeys"); n != 1 {
-				t.Errorf("%d passkeys, want 1", n)
+			if n := srv.count("SELECT count(*) FROM passkeys"); n != 2 {
+				t.Errorf("%d passkeys, want 2", n)
 			}
 		})
 	}
@@ -315,7 +321,7 @@ func TestE4_APasskeyIsKeptAfterThePassword(t *testing.T) {
 			if n := srv.count("SELECT count(*) FROM passkeys"); n != 0 {
 				t.Fatal("it is kept without the password")
 			}
-			alice.post("/confirm", form("password", "alice-secret", "next", "/settings/security")).wants(t, 303).leadsTo(t, "/settings/security")
+			alice.post("/confirm", form("password", "alice-secret", "next", "/settings/security")).wants(t, 200).shows(t, "#recovery-codes", "-")
 			alice.get("/settings/security").shows(t, "#passkeys li b", "Phone")
 			for _, action := range []string{"remove", "rename"} {
 				srv.clock.advance(sudoLife)

@@ -39,6 +39,15 @@ func (db *DB) NewRecoveryCodes(ctx context.Context, login Login) (codes []string
 	return codes, err
 }
 
+// FirstRecoveryCodes is NewRecoveryCodes for somebody who has none left, such as with a first passkey; else it returns none.
+func (db *DB) FirstRecoveryCodes(ctx context.Context, login Login) (codes []string, err error) {
+	has, err := db.read.NewSelect().Model((*recoveryCode)(nil)).Where("user_id = ? AND used_at IS NULL", login.UserID).Exists(ctx)
+	if err != nil || has {
+		return nil, err
+	}
+	return db.NewRecoveryCodes(ctx, login)
+}
+
 func makeRecoveryCodes(ctx context.Context, tx bun.Tx, userID int64) (codes []string, err error) {
 	if _, err := tx.NewDelete().Model((*recoveryCode)(nil)).Where("user_id = ?", userID).Exec(ctx); err != nil {
 		return nil, err

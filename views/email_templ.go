@@ -327,7 +327,7 @@ func emailState(p Page, pending string) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else if p.Mail {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, "<form class=\"sheet\" action=\"/email/resend\" method=\"post\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, "<form class=\"flash\" action=\"/email/resend\" method=\"post\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

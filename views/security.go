@@ -29,9 +29,12 @@ func dashed(code string) string {
 	return strings.Join(groups, "-")
 }
 
-// codesLeft counts recovery codes, n of them.
+// codesLeft counts recovery codes, n of them, and says what to do where there are none.
 func codesLeft(n string) string {
-	if n == "1" {
+	switch n {
+	case "0":
+		return "You have none now: make new ones."
+	case "1":
 		return "One is left."
 	}
 	return n + " are left."

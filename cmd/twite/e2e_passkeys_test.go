@@ -92,7 +92,16 @@ func (d *tab) addPasskey(name string) {
 	d.t.Helper()
 	d.open("/settings/security")
 	d.submit(newPasskeyForm, fields{"name": name})
-	d.see(status("Your passkey is added."), says(name))
+	d.see(added())
+	d.open("/settings/security")
+	d.see(says(name))
+}
+
+// added is what one sees after adding a passkey: with the first come recovery codes.
+func added() condition {
+	return condition{"a passkey is added", func(p page) bool {
+		return p.byID("recovery-codes") != nil || strings.Contains(words(p.byID("status")), "Your passkey is added.")
+	}}
 }
 
 // passkeys are the names in the list of passkeys.
