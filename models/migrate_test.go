@@ -34,7 +34,7 @@ tries: expires_at seq try_key
 users: awaiting_since? bio created_at delete_at? display_name email email_confirmed_at? email_key favorite_actor? id invited_by? password_hash reason role session_epoch suspended_at? totp_secret? totp_step username username_key website
 `
 
-const wantIndexes = `challenges_expiry exports_user invitations_user jobs_due passkeys_user posts_user recovery_codes_user security_events_created security_events_user sessions_expiry sessions_user tokens_browser tokens_expiry tokens_user tries_expiry users_awaiting users_delete_at users_favorite_actor users_invited_by`
+const wantIndexes = `challenges_expiry exports_user invitations_user jobs_due passkeys_user posts_user recovery_codes_user security_events_created security_events_user sessions_expiry sessions_user tokens_browser tokens_expiry tokens_user tries_expiry users_awaiting users_delete_at users_favorite_actor users_invited_by users_owners`
 
 // columns lists the tables with their columns, in the form of wantColumns.
 func columns(t testing.TB, db *models.DB) string {

@@ -190,8 +190,10 @@ func (t *trial) publish(i int64) []byte {
 	return wirePost("/posts", fmt.Sprintf("body=The+ferry+is+late+for+the+%d.+time.&draft_key=%s", i, rand.Text()), t.cookie)
 }
 
-func signIn(int64) []byte {
-	return wirePost("/login", url.Values{"username": {townMember()}, "password": {townPassword}}.Encode())
+// signIn signs many residents in by turns, all but the first: a member has no more than some sessions, and the first needs theirs.
+func signIn(i int64) []byte {
+	name := newTown(townSeed).resident(1 + int(i%100)).Username
+	return wirePost("/login", url.Values{"username": {name}, "password": {townPassword}}.Encode())
 }
 
 // checkName asks in turn for a name that is free and for one that is taken, with the whole form, as htmx does.

@@ -13,6 +13,7 @@ ALTER TABLE tokens DROP COLUMN code_hash;
 ALTER TABLE tokens DROP COLUMN browser_hash;
 ALTER TABLE tokens DROP COLUMN email;
 DROP TABLE retired_names;
+DROP INDEX users_owners;
 DROP INDEX users_delete_at;
 DROP INDEX users_awaiting;
 DROP INDEX users_invited_by;

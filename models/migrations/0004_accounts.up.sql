@@ -8,6 +8,7 @@ ALTER TABLE users ADD COLUMN delete_at {{time}};
 CREATE INDEX users_invited_by ON users (invited_by) WHERE invited_by IS NOT NULL;
 CREATE INDEX users_awaiting ON users (awaiting_since) WHERE awaiting_since IS NOT NULL;
 CREATE INDEX users_delete_at ON users (delete_at) WHERE delete_at IS NOT NULL;
+CREATE INDEX users_owners ON users (id) WHERE role = 'owner';
 
 CREATE TABLE retired_names (
     username_key TEXT NOT NULL PRIMARY KEY,
