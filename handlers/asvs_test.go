@@ -277,6 +277,7 @@ func TestTextIsDecodedOnce(t *testing.T) {
 
 // TestEverySignInHasATokenOfItsOwn, of 256 random bits.
 func TestEverySignInHasATokenOfItsOwn(t *testing.T) {
+	long(t)
 	srv := newServer(t)
 	srv.user("alice")
 	seen := make(map[string]bool)

@@ -64,6 +64,7 @@ func wantNotKept(t *testing.T, answer *response) {
 }
 
 func TestE9_StrangersLeaveNothingBehind(t *testing.T) {
+	long(t)
 	srv := newServer(t)
 	alice := srv.user("alice")
 	srv.post(alice, "hello")

@@ -251,3 +251,11 @@ func (c *client) signedIn() bool {
 	c.srv.t.Helper()
 	return c.get("/settings/profile").status == http.StatusOK
 }
+
+// long marks a test that repeats one thing so often that "go test -short" does without.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("many repetitions: run without -short")
+	}
+}

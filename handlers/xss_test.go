@@ -79,6 +79,7 @@ func wantSameSkeleton(t *testing.T, where, attack string, got *response, want []
 }
 
 func TestG4_NoTextBecomesMarkup(t *testing.T) {
+	long(t)
 	texts := attacks()
 	if len(texts) < 200 {
 		t.Fatalf("%d attacks, want at least 200", len(texts))
@@ -137,6 +138,7 @@ func TestG4_NoTextBecomesMarkup(t *testing.T) {
 
 // TestG4_NoStoredTextBecomesMarkup keeps each attack where a member's words are kept, and looks at every page that shows them.
 func TestG4_NoStoredTextBecomesMarkup(t *testing.T) {
+	long(t)
 	srv := newServer(t)
 	alice := srv.staff("alice", models.Owner)
 	bob := srv.login("bob")

@@ -17,7 +17,7 @@ import (
 
 // TestBrowser is about what only a browser can show. On PostgreSQL it would show the same.
 func TestBrowser(t *testing.T) {
-	if onPostgres(t) {
+	if onPostgres(t) || testing.Short() {
 		return
 	}
 	for name, look := range map[string]func(*tab){

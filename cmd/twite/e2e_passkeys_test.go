@@ -13,7 +13,7 @@ import (
 
 // TestPasskeys is about what only a browser with an authenticator can do. On PostgreSQL it would do the same.
 func TestPasskeys(t *testing.T) {
-	if onPostgres(t) {
+	if onPostgres(t) || testing.Short() {
 		return
 	}
 	for name, look := range map[string]func(*tab){

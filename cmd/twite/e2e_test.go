@@ -70,7 +70,7 @@ var stories = map[string]func(*world){
 // policy, an error on the console, a request to elsewhere, or anything left in the browser's storage.
 func TestH2_Stories(t *testing.T) {
 	drivers := map[string]func(testing.TB, *server) driver{"plain": newPlain}
-	if !onPostgres(t) {
+	if !onPostgres(t) && !testing.Short() {
 		drivers["browser"] = func(t testing.TB, s *server) driver { return newTab(t, s) }
 		drivers["browser without scripts"] = func(t testing.TB, s *server) driver { return newScriptless(t, s) }
 	}
