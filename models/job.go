@@ -59,6 +59,15 @@ type Job struct {
 	CreatedAt time.Time
 }
 
+// requestMail has a mail sent to an address that somebody typed, or returns FieldErrors for the field email. It takes the
+// same way for every address: whether anybody has it shows only later, when the mail is made.
+func (db *DB) requestMail(ctx context.Context, kind JobKind, payload Payload) error {
+	if message := ValidateEmail(payload.To); message != "" {
+		return FieldErrors{{"email", message}}
+	}
+	return db.enqueue(ctx, db.write, kind, payload)
+}
+
 func (db *DB) enqueue(ctx context.Context, tx bun.IDB, kind JobKind, payload Payload) error {
 	now := db.now()
 	_, err := tx.NewInsert().Model(&Job{Kind: kind, Payload: payload, RunAt: now, CreatedAt: now}).Returning("NULL").Exec(ctx)

@@ -21,14 +21,9 @@ const (
 )
 
 // RequestSignInLink has a link mailed to an address that signs in, in the browser with this cookie, if it is the address
-// of an account. Whether it is shows only later, when the mail is made: the request takes the same way for every address.
+// of an account.
 func (db *DB) RequestSignInLink(ctx context.Context, email, cookie string) error {
-	if message := ValidateEmail(email); message != "" {
-		return FieldErrors{{"email", message}}
-	}
-	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		return db.enqueue(ctx, tx, MailSignInLink, Payload{To: email, Browser: hex.EncodeToString(hashToken(cookie))})
-	})
+	return db.requestMail(ctx, MailSignInLink, Payload{To: email, Browser: hex.EncodeToString(hashToken(cookie))})
 }
 
 // IssueSignInLink makes the token of a sign-in link for the account with that address, and ends earlier ones. browser is
@@ -97,7 +92,7 @@ func (db *DB) SignInByCode(ctx context.Context, cookie, code string) (Login, err
 			return login, err
 		}
 	} else if t.Tries >= codeTries {
-		if err := db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error { return endTokens(ctx, tx, db.now(), t.UserID, SignInLink) }); err != nil {
+		if err := endTokens(ctx, db.write, db.now(), t.UserID, SignInLink); err != nil {
 			return Login{}, err
 		}
 	}

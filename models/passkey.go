@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"strings"
 	"time"
@@ -92,8 +91,7 @@ func (db *DB) AskPasskey(ctx context.Context, rp RelyingParty, userID int64) (*R
 func (db *DB) newChallenge(ctx context.Context, purpose challengePurpose, userID int64) ([]byte, error) {
 	raw := make([]byte, challengeBytes)
 	rand.Read(raw)
-	hash := sha256.Sum256(raw)
-	row := &challenge{ChallengeHash: hash[:], Purpose: purpose, ExpiresAt: db.now().Add(challengeLifetime)}
+	row := &challenge{ChallengeHash: hashToken(string(raw)), Purpose: purpose, ExpiresAt: db.now().Add(challengeLifetime)}
 	if userID != 0 {
 		row.UserID = &userID
 	}
@@ -103,9 +101,8 @@ func (db *DB) newChallenge(ctx context.Context, purpose challengePurpose, userID
 
 // useChallenge uses a challenge up, whatever the answer to it is worth: one statement decides who of many is the one.
 func (db *DB) useChallenge(ctx context.Context, purpose challengePurpose, userID int64, raw []byte) error {
-	hash := sha256.Sum256(raw)
 	err := oneRow(db.write.NewDelete().Model((*challenge)(nil)).
-		Where("challenge_hash = ? AND purpose = ? AND COALESCE(user_id, 0) = ? AND expires_at > ?", hash[:], purpose, userID, db.now()).
+		Where("challenge_hash = ? AND purpose = ? AND COALESCE(user_id, 0) = ? AND expires_at > ?", hashToken(string(raw)), purpose, userID, db.now()).
 		Exec(ctx))
 	if errors.Is(err, ErrNotFound) {
 		return refusePasskey("challenge used, expired or for something else")

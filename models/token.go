@@ -109,13 +109,10 @@ func (db *DB) inTurn(account *bun.SelectQuery) *bun.SelectQuery {
 	return account
 }
 
-// endTokens ends the tokens of an account for these purposes; without any, for all.
-func endTokens(ctx context.Context, tx bun.Tx, now time.Time, userID int64, purposes ...Purpose) error {
-	end := tx.NewUpdate().Model((*token)(nil)).Set("used_at = ?", now).Where("user_id = ? AND used_at IS NULL", userID)
-	if len(purposes) > 0 {
-		end = end.Where("purpose IN (?)", bun.List(purposes))
-	}
-	_, err := end.Exec(ctx)
+// endTokens ends the tokens of an account for a purpose.
+func endTokens(ctx context.Context, tx bun.IDB, now time.Time, userID int64, purpose Purpose) error {
+	_, err := tx.NewUpdate().Model((*token)(nil)).Set("used_at = ?", now).
+		Where("user_id = ? AND purpose = ? AND used_at IS NULL", userID, purpose).Exec(ctx)
 	return err
 }
 
@@ -199,13 +196,7 @@ func (db *DB) PurgeTokens(ctx context.Context) error {
 	return err
 }
 
-// RequestReset has a link for a new password mailed to an address, if it is the address of an account. Whether it is
-// shows only later, when the mail is made: the request takes the same way for every address.
+// RequestReset has a link for a new password mailed to an address, if it is the address of an account.
 func (db *DB) RequestReset(ctx context.Context, email string) error {
-	if message := ValidateEmail(email); message != "" {
-		return FieldErrors{{"email", message}}
-	}
-	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		return db.enqueue(ctx, tx, MailReset, Payload{To: email})
-	})
+	return db.requestMail(ctx, MailReset, Payload{To: email})
 }
