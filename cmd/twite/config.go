@@ -1,20 +1,13 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/netip"
-	"net/url"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"twite/handlers"
-	"twite/models"
 )
 
 // Config is everything an owner may set, checked.
@@ -30,68 +23,6 @@ type Config struct {
 	Events      time.Duration // for which security events are kept
 	Exports     time.Duration // for which the exports of members are kept
 	Site        handlers.Config
-}
-
-// A setting is one line of the configuration: a flag, an environment variable, a default.
-type setting struct {
-	flag, env, fallback, help string
-	apply                     func(c *Config, value string) error
-}
-
-// serveSettings are all of them, in the order in which help and README show them. The address comes before the base
-// URL, whose default it is.
-func serveSettings() []setting {
-	return []setting{
-		{"database-url", "DATABASE_URL", "sqlite:twite.db", "sqlite:FILE, or postgres://USER:PASSWORD@HOST/NAME; on another machine by verified TLS, unless ?sslmode= says otherwise", func(c *Config, v string) error {
-			c.DatabaseURL = v
-			return nil
-		}},
-		{"key-file", "TWITE_KEY_FILE", "", "the file with the keys that seal second factors; default: FILE.key beside the SQLite FILE", func(c *Config, v string) error {
-			c.KeyFile = v
-			return nil
-		}},
-		{"addr", "TWITE_ADDR", "127.0.0.1:8080", "host:port to listen on", (*Config).setAddr},
-		{"base-url", "TWITE_BASE_URL", "", "where people reach the site, like https://twite.example; default: from the address", (*Config).setBaseURL},
-		{"registration", "TWITE_REGISTRATION", "open", "how people come in: open, invite, approval or closed", (*Config).setRegistration},
-		{"public", "TWITE_PUBLIC", "true", "whether strangers may read: true or false", func(c *Config, v string) (err error) {
-			c.Site.Public, err = parseBool(v)
-			return err
-		}},
-		{"trusted-proxies", "TWITE_TRUSTED_PROXIES", "", "addresses or CIDR ranges of proxies whose X-Forwarded-For counts, separated by commas", (*Config).setProxies},
-		{"smtp-url", "TWITE_SMTP_URL", "", "where mail goes out: smtp://USER:PASSWORD@HOST:PORT with STARTTLS, or smtps://…; without, none is sent", (*Config).setSMTP},
-		{"mail-from", "TWITE_MAIL_FROM", "", "the address that mail comes from, like twite@twite.example", (*Config).setMailFrom},
-		{"reset-lifetime", "TWITE_RESET_LIFETIME", "1h", "how long a link for a new password works", durationSetting(func(c *Config) *time.Duration { return &c.Site.ResetLifetime })},
-		{"confirm-lifetime", "TWITE_CONFIRM_LIFETIME", "72h", "how long a link that confirms an address works", durationSetting(func(c *Config) *time.Duration { return &c.Confirm })},
-		{"undo-lifetime", "TWITE_UNDO_LIFETIME", "168h", "how long a changed address can be taken back from the old one", durationSetting(func(c *Config) *time.Duration { return &c.Undo })},
-		{"link-lifetime", "TWITE_LINK_LIFETIME", "15m", "how long a link or code that signs in works", durationSetting(func(c *Config) *time.Duration { return &c.Site.LinkLifetime })},
-		{"session-idle", "TWITE_SESSION_IDLE", "2h", "how long a session lasts unused, if it is not remembered", durationSetting(func(c *Config) *time.Duration { return &c.Site.SessionIdle })},
-		{"session-lifetime", "TWITE_SESSION_LIFETIME", "24h", "how long a session lasts at the most", durationSetting(func(c *Config) *time.Duration { return &c.Site.SessionLifetime })},
-		{"remember-lifetime", "TWITE_REMEMBER_LIFETIME", "720h", "how long a remembered session lasts", durationSetting(func(c *Config) *time.Duration { return &c.Site.RememberLifetime })},
-		{"sudo-lifetime", "TWITE_SUDO_LIFETIME", "10m", "how long after the password was given a sensitive change does not ask for it again", durationSetting(func(c *Config) *time.Duration { return &c.Site.SudoLifetime })},
-		{"step-lifetime", "TWITE_STEP_LIFETIME", "10m", "how long after the password the code of a second factor may come", durationSetting(func(c *Config) *time.Duration { return &c.Site.StepLifetime })},
-		{"event-lifetime", "TWITE_EVENT_LIFETIME", "720h", "how long the security events of members are kept, and jobs that failed for good", durationSetting(func(c *Config) *time.Duration { return &c.Events })},
-		{"delete-grace", "TWITE_DELETE_GRACE", "336h", "how long after asking for the deletion of an account signing in keeps it", durationSetting(func(c *Config) *time.Duration { return &c.Site.DeleteGrace })},
-		{"export-lifetime", "TWITE_EXPORT_LIFETIME", "168h", "how long a member can fetch an export", durationSetting(func(c *Config) *time.Duration { return &c.Exports })},
-		{"limit-signin", "TWITE_LIMIT_SIGNIN", "10/5m", "failed sign-ins by address, and by account", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.SignIn })},
-		{"limit-signin-all", "TWITE_LIMIT_SIGNIN_ALL", "3000/5m", "failed sign-ins in all, after which an address has a single try", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.SignInAll })},
-		{"signin-brake", "TWITE_SIGNIN_BRAKE", "10s", "how often an account whose tries are used up can still be tried", durationSetting(func(c *Config) *time.Duration { return &c.Site.Limits.SignInBrake })},
-		{"limit-code", "TWITE_LIMIT_CODE", "5/15m", "wrong codes of a second step by account", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.Code })},
-		{"limit-register", "TWITE_LIMIT_REGISTER", "30/1h", "registrations by address", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.Register })},
-		{"limit-register-all", "TWITE_LIMIT_REGISTER_ALL", "300/1h", "registrations in all", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.RegisterAll })},
-		{"limit-check", "TWITE_LIMIT_CHECK", "120/1m", "live checks of the register form by address", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.Check })},
-		{"limit-check-all", "TWITE_LIMIT_CHECK_ALL", "6000/1m", "live checks of the register form in all", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.CheckAll })},
-		{"limit-post", "TWITE_LIMIT_POST", "60/10m", "posts and edits by member", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.Post })},
-		{"limit-post-all", "TWITE_LIMIT_POST_ALL", "6000/10m", "posts and edits in all", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.PostAll })},
-		{"limit-mail", "TWITE_LIMIT_MAIL", "5/1h", "mails of one kind to one address; four times as many may be asked for from one client", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.Mail })},
-		{"limit-mail-all", "TWITE_LIMIT_MAIL_ALL", "600/1h", "mails that are asked for in all", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.MailAll })},
-		{"log-level", "TWITE_LOG_LEVEL", "info", "debug, info, warn or error", func(c *Config, v string) error {
-			if c.LogLevel.UnmarshalText([]byte(v)) != nil {
-				return errors.New("must be debug, info, warn or error")
-			}
-			return nil
-		}},
-		{"log-format", "TWITE_LOG_FORMAT", "text", "text or json", (*Config).setLogFormat},
-	}
 }
 
 // pick returns the settings with these flags, for commands that need no more, in the order in which they depend on each other.
@@ -128,115 +59,4 @@ func readConfig(env environment, flags *flag.FlagSet, settings []setting, args [
 		}
 	}
 	return c, words, nil
-}
-
-func (c *Config) setAddr(value string) error {
-	_, port, err := net.SplitHostPort(value)
-	if err != nil {
-		return errors.New("must be host:port, like 127.0.0.1:8080 or :8080")
-	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return errors.New("the port must be a number from 0 to 65535")
-	}
-	c.Addr = value
-	return nil
-}
-
-func (c *Config) setBaseURL(value string) error {
-	if value == "" {
-		value = "http://" + localAddr(c.Addr)
-	}
-	u, err := url.Parse(value)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return errors.New("must be http:// or https:// and a host, without a path, like https://twite.example")
-	}
-	c.Site.BaseURL = &url.URL{Scheme: u.Scheme, Host: u.Host}
-	return nil
-}
-
-// localAddr is where a server that listens on addr can be reached from its own machine.
-func localAddr(addr string) string {
-	host, port, _ := net.SplitHostPort(addr)
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	return net.JoinHostPort(host, port)
-}
-
-func (c *Config) setRegistration(value string) error {
-	c.Site.Registration = models.Registration(value)
-	if !slices.Contains(models.Registrations, c.Site.Registration) {
-		return errors.New("must be open, invite, approval or closed")
-	}
-	return nil
-}
-
-func (c *Config) setProxies(value string) error {
-	for item := range strings.SplitSeq(value, ",") {
-		item = strings.TrimSpace(item)
-		if item == "" {
-			continue
-		}
-		prefix, err := netip.ParsePrefix(item)
-		if addr, addrErr := netip.ParseAddr(item); addrErr == nil {
-			prefix, err = addr.Prefix(addr.BitLen())
-		}
-		if err != nil {
-			return fmt.Errorf("%q is no address or range like 10.0.0.1 or 10.0.0.0/8", item)
-		}
-		c.Site.TrustedProxies = append(c.Site.TrustedProxies, prefix.String())
-	}
-	return nil
-}
-
-func (c *Config) setSMTP(value string) (err error) {
-	c.SMTP, err = parseSMTP(value)
-	c.Site.Mail = c.SMTP.Host != ""
-	return err
-}
-
-// setMailFrom comes after setSMTP, without which no address is needed.
-func (c *Config) setMailFrom(value string) error {
-	if c.SMTP.Host == "" {
-		return nil
-	}
-	if models.ValidateEmail(value) != "" {
-		return errors.New("must be an email address like twite@twite.example, because TWITE_SMTP_URL is set")
-	}
-	c.SMTP.From = value
-	return nil
-}
-
-func (c *Config) setLogFormat(value string) error {
-	if value != "text" && value != "json" {
-		return errors.New("must be text or json")
-	}
-	c.LogJSON = value == "json"
-	return nil
-}
-
-func parseBool(value string) (bool, error) {
-	b, err := strconv.ParseBool(value)
-	if err != nil {
-		return false, errors.New("must be true or false")
-	}
-	return b, nil
-}
-
-func durationSetting(field func(*Config) *time.Duration) func(*Config, string) error {
-	return func(c *Config, value string) error {
-		d, err := time.ParseDuration(value)
-		if err != nil || d <= 0 {
-			return errors.New("must be a time above zero, like 90s, 15m or 24h")
-		}
-		*field(c) = d
-		return nil
-	}
-}
-
-func limitSetting(field func(*handlers.Limits) *models.Limit) func(*Config, string) error {
-	return func(c *Config, value string) (err error) {
-		*field(&c.Site.Limits), err = models.ParseLimit(value)
-		return err
-	}
 }

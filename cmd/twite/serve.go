@@ -8,25 +8,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/http"
 	"sync"
-	"time"
 
 	"twite"
 	"twite/handlers"
 	"twite/models"
 	"twite/views"
-)
-
-// Limits on clients that are slow, silent or large.
-const (
-	readHeaderTimeout = 10 * time.Second
-	readTimeout       = 30 * time.Second
-	writeTimeout      = 60 * time.Second
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 32 << 10
-	shutdownTimeout   = 15 * time.Second // for requests in flight
-	purgeInterval     = time.Minute
 )
 
 // serve runs the site until it is told to stop.
@@ -88,77 +75,6 @@ func offerSetup(ctx context.Context, w io.Writer, db *models.DB, site string) er
 		_, err = fmt.Fprintf(w, "Twite has no owner yet. Make the owner's account at: %s%s\n", site, views.SetupPath(token))
 	}
 	return err
-}
-
-// serveUntilDone answers requests until ctx ends, and lets those in flight finish.
-func serveUntilDone(ctx context.Context, listener net.Listener, site http.Handler, log *slog.Logger) error {
-	server := &http.Server{
-		Handler: site, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // broken connections: noise but for those who look for it
-	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	log.Info("stopping: requests in flight finish first")
-	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
-	defer cancel()
-	if err := server.Shutdown(stopCtx); err != nil {
-		return fmt.Errorf("some requests did not finish within %s: %w", shutdownTimeout, err)
-	}
-	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	log.Info("stopped")
-	return nil
-}
-
-// purge tidies up now and then until ctx ends.
-func purge(ctx context.Context, store *models.SessionStore, db *models.DB, events time.Duration, log *slog.Logger) {
-	ticker := time.NewTicker(purgeInterval)
-	defer ticker.Stop()
-	for {
-		tidy(ctx, store, db, events, log)
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
-// tidy removes what is past its time. What fails is tried again the next time.
-func tidy(ctx context.Context, store *models.SessionStore, db *models.DB, events time.Duration, log *slog.Logger) {
-	for _, old := range []struct {
-		rows   string
-		remove func(context.Context) error
-	}{
-		{"tokens", db.PurgeTokens},
-		{"invitations", db.PurgeInvitations},
-		{"exports", db.PurgeExports},
-		{"challenges", db.PurgeChallenges},
-		{"tries", db.PurgeTries},
-		{"failed jobs", func(ctx context.Context) error { return db.PurgeJobs(ctx, events) }},
-		{"security events", func(ctx context.Context) error { return db.PurgeEvents(ctx, events) }},
-	} {
-		if err := old.remove(ctx); err != nil && ctx.Err() == nil {
-			log.Warn("old rows not removed", "rows", old.rows, "error", err)
-		}
-	}
-	if n, err := store.Purge(ctx); err != nil && ctx.Err() == nil {
-		log.Warn("old sessions not removed", "error", err)
-	} else if n > 0 {
-		log.Info("old sessions removed", "count", n)
-	}
-	if n, err := db.PurgeAccounts(ctx); err != nil && ctx.Err() == nil {
-		log.Warn("accounts not removed whose time is up", "error", err)
-	} else if n > 0 {
-		log.Info("accounts removed, as their owners asked", "count", n)
-	}
 }
 
 func newLogger(w io.Writer, c Config) *slog.Logger {
