@@ -161,6 +161,7 @@ func TestAddressesAreNotForOthers(t *testing.T) {
 
 // TestOtherMethodsAreRefused: a route answers to what it was made for, and to nothing else.
 func TestOtherMethodsAreRefused(t *testing.T) {
+	long(t)
 	srv := newServer(t)
 	alice := srv.login("alice")
 	known := make(map[string][]string)

@@ -69,10 +69,7 @@ func TestE9_StrangersLeaveNothingBehind(t *testing.T) {
 	alice := srv.user("alice")
 	srv.post(alice, "hello")
 	paths := []string{"/", "/posts/1", "/@alice", "/login", "/register", "/name", "/actor/26073614", "/password/forgot", "/nothing", "/settings"}
-	visits := 10_000
-	if testing.Short() {
-		visits = 100
-	}
+	const visits = 10_000
 	for range visits / len(paths) {
 		c := srv.visitor()
 		c.setCookie("session", "made-up")

@@ -77,6 +77,7 @@ func wantLocal(t testing.TB, from, to string) {
 
 // TestC2_NextLeadsNowhereElse sends every hostile address through the pages and forms that take one.
 func TestC2_NextLeadsNowhereElse(t *testing.T) {
+	long(t)
 	srv := newServer(t)
 	alice := srv.login("alice")
 	srv.user("bob")

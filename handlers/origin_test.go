@@ -136,6 +136,7 @@ func TestD4_OnlyRealFormsChangeAnything(t *testing.T) {
 
 // TestA9_NothingBrokenIsTaken puts NUL and broken UTF-8 into every field of every form, known or not.
 func TestA9_NothingBrokenIsTaken(t *testing.T) {
+	long(t)
 	srv := newServer(t)
 	alice := srv.login("alice")
 	post := srv.post(alice.user, "mine")

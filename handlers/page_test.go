@@ -154,6 +154,7 @@ func TestAFormThatCouldNotBeSavedIsOfferedAgain(t *testing.T) {
 
 // TestH1_HeadersStandOnEveryAnswer asks for every route, and for every kind of failure.
 func TestH1_HeadersStandOnEveryAnswer(t *testing.T) {
+	long(t)
 	few := limits(func(l *handlers.Limits) { l.Check = mustLimit(t, "8/1h") })
 	srv := newServer(t, baseURL("https://twite.test"), few)
 	faults(srv)

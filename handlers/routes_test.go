@@ -223,6 +223,7 @@ func (r rule) expected(entry handlers.RouteEntry, role, path string) string {
 
 // TestG2_EveryRouteForEveryRole asks for every route of the table in every role. A route without a rule fails.
 func TestG2_EveryRouteForEveryRole(t *testing.T) {
+	long(t)
 	srv := newServer(t)
 	for i, entry := range srv.Table() {
 		name := entry.Method + " " + entry.Pattern

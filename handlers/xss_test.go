@@ -176,6 +176,7 @@ func TestG4_NoStoredTextBecomesMarkup(t *testing.T) {
 
 // TestG4_LinksLeadWhereTheySay: what the text makes a link goes to that address, and nothing else becomes one.
 func TestG4_LinksLeadWhereTheySay(t *testing.T) {
+	long(t)
 	srv := newServer(t)
 	alice := srv.login("alice")
 	for _, text := range attacks() {
@@ -203,6 +204,7 @@ func TestG4_LinksLeadWhereTheySay(t *testing.T) {
 }
 
 func TestG4_AWebsiteIsAWebAddress(t *testing.T) {
+	long(t)
 	srv := newServer(t)
 	alice := srv.login("alice")
 	for _, text := range append(attacks(), "https://a.example/\nx", "https://a.example/\" onclick=x", "data:text/html,x", "//a.example", "https://", "https://user:pass@a.example",
