@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect"
 	"github.com/uptrace/bun/dialect/pgdialect"
@@ -114,10 +114,11 @@ func (db *DB) openPostgres(rawURL string) error {
 	if err != nil {
 		return err
 	}
-	pool, err := sql.Open("pgx", dsn)
+	config, err := pgconn.ParseConfig(dsn)
 	if err != nil {
 		return err
 	}
+	pool := sql.OpenDB(newPostgresConnector(config))
 	pool.SetMaxOpenConns(postgresConns)
 	pool.SetMaxIdleConns(postgresIdle)
 	db.write = bun.NewDB(pool, pgdialect.New())
@@ -133,10 +134,6 @@ func postgresDSN(rawURL string) (string, error) {
 		return "", errors.New("the database URL cannot be read: check it for stray characters (a password must be percent-encoded)")
 	}
 	query := u.Query()
-	// Bun writes arguments into the text of a query, so that preparing each text would only fill the server's memory.
-	if !query.Has("default_query_exec_mode") {
-		query.Set("default_query_exec_mode", "exec")
-	}
 	// The driver alone would go on in the clear with whoever says that there is no TLS.
 	host := cmp.Or(query.Get("host"), u.Hostname(), os.Getenv("PGHOST"))
 	if !query.Has("sslmode") && os.Getenv("PGSSLMODE") == "" && !onThisMachine(host) {

@@ -15,6 +15,9 @@ const ExportChunk = exportChunk
 // PostgresDSN is the URL of a database as the driver gets it.
 var PostgresDSN = postgresDSN
 
+// NewPostgresConnector is our driver for PostgreSQL.
+var NewPostgresConnector = newPostgresConnector
+
 // The rules for jobs.
 const (
 	JobAttempts = jobAttempts

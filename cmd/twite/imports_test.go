@@ -23,10 +23,11 @@ import (
 var importLaw = map[string][]string{
 	"twite": nil,
 	"twite/models": {
-		"github.com/uptrace/bun", "modernc.org/sqlite", "github.com/jackc/pgx/v5",
+		"github.com/uptrace/bun", "modernc.org/sqlite",
+		"github.com/jackc/pgx/v5/pgconn", // the rest of pgx makes a seventh of the binary
 		"golang.org/x/crypto", "golang.org/x/text", "github.com/pquerna/otp",
 	},
-	"twite/models/modelstest": {"github.com/pquerna/otp", "twite/models"},
+	"twite/models/modelstest": {"github.com/jackc/pgx/v5", "github.com/pquerna/otp", "twite/models"},
 	"twite/views":             {"github.com/a-h/templ", "github.com/boombuler/barcode", "twite/models"},
 	"twite/handlers": {
 		"github.com/go-chi/chi/v5", "github.com/alexedwards/scs/v2", "github.com/a-h/templ",

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx", with which tests look past ours
 )
 
 // postgresURL returns the URL of an empty PostgreSQL schema that is dropped when
@@ -95,7 +97,6 @@ func (c *cluster) boot() error {
 	if err := c.serve(); err != nil {
 		return err
 	}
-	// The driver is registered by models.
 	admin, err := sql.Open("pgx", c.url("public"))
 	if err != nil {
 		return err
