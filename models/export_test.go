@@ -39,3 +39,10 @@ func TriesInMemory(db *DB) (n int) {
 	}
 	return n
 }
+
+// What the tests look at in the text of the migrations.
+var (
+	MigrationNames = migrationNames
+	MigrationText  = migrationText
+	Statements     = statements
+)

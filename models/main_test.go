@@ -11,7 +11,12 @@ import (
 	"twite/models/modelstest"
 )
 
-func TestMain(m *testing.M) { os.Exit(modelstest.Main(m)) }
+func TestMain(m *testing.M) {
+	if url := os.Getenv(childDatabase); url != "" {
+		os.Exit(migrateAsChild(url))
+	}
+	os.Exit(modelstest.Main(m))
+}
 
 // wantFields fails the test unless err is about exactly these fields of a form, in this order.
 func wantFields(t testing.TB, err error, fields ...string) {

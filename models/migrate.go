@@ -13,7 +13,8 @@ import (
 )
 
 // The migrations are NNNN_name.up.sql and NNNN_name.down.sql, in SQL that both databases read, but for the column types
-// of dialectTypes. They never use the Go types, which change after them.
+// of dialectTypes. A ";" at the end of a line ends a statement. They never use the Go types, which change after them.
+// A way down begins by saying what is lost on it.
 //
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
@@ -25,6 +26,7 @@ const migrationLock = 7_498_374
 // A Migration is one numbered step of the schema.
 type Migration struct {
 	Name      string     // "0001_init"
+	Loses     string     // what undoing it takes away: "accounts, posts and sessions"
 	AppliedAt *time.Time // nil while it waits
 }
 
@@ -63,7 +65,7 @@ func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
 			return err
 		}
 		for _, name := range migrationNames() {
-			m := Migration{Name: name}
+			m := Migration{Name: name, Loses: losses(name)}
 			if at, ok := applied[name]; ok {
 				m.AppliedAt = &at
 			}
@@ -115,13 +117,37 @@ func (db *DB) migrateOne(ctx context.Context, pick func(applied map[string]time.
 }
 
 func (db *DB) runMigration(ctx context.Context, tx bun.Tx, name, direction string) error {
+	text := db.dialectTypes().Replace(migrationText(name, direction))
+	for _, statement := range statements(text) {
+		if _, err := tx.ExecContext(ctx, "?", bun.Safe(statement)); err != nil { // Safe: a "?" in it is no argument
+			return err
+		}
+	}
+	return nil
+}
+
+// statements splits the text of a migration.
+func statements(text string) (list []string) {
+	for statement := range strings.SplitAfterSeq(text, ";\n") {
+		if statement = strings.TrimSpace(statement); statement != "" {
+			list = append(list, statement)
+		}
+	}
+	return list
+}
+
+// losses is what the first line of a way down says of it.
+func losses(name string) string {
+	first, _, _ := strings.Cut(migrationText(name, "down"), "\n")
+	return strings.TrimPrefix(first, "-- loses: ")
+}
+
+func migrationText(name, direction string) string {
 	text, err := migrationFiles.ReadFile("migrations/" + name + "." + direction + ".sql")
 	if err != nil {
-		return err
+		panic(err) // only a file that is not embedded can fail
 	}
-	query := db.dialectTypes().Replace(string(text))
-	_, err = tx.Tx.ExecContext(ctx, query) // past Bun, which would read "?" in the text as an argument
-	return err
+	return string(text)
 }
 
 // dialectTypes are the column types that have another name on each database.

@@ -242,7 +242,7 @@ func TestMigrateCommands(t *testing.T) {
 	url := modelstest.URL(t)
 	states := func(command, word string) int {
 		t.Helper()
-		r := cli(t, on(url), "", "migrate", command)
+		r := cli(t, on(url), "", append([]string{"migrate"}, strings.Fields(command)...)...)
 		r.works(t, "0001_")
 		return strings.Count(r.stdout, word)
 	}
@@ -251,13 +251,29 @@ func TestMigrateCommands(t *testing.T) {
 		t.Fatal("not every migration is applied")
 	}
 	for left := all - 1; left >= 0; left-- {
-		if got := states("down", "applied"); got != left {
+		if got := states("down", "applied"); got != left { // of a site without accounts nothing is lost
 			t.Fatalf("%d migrations are applied, want %d", got, left)
 		}
 	}
-	if states("status", "waiting") != all || states("up", "applied") != all {
+	if states("down", "applied") != 0 || states("status", "waiting") != all || states("up", "applied") != all {
 		t.Error("the way up again fails")
 	}
+}
+
+// TestAWayDownSaysWhatItLoses, and goes it only for who is sure.
+func TestAWayDownSaysWhatItLoses(t *testing.T) {
+	url := modelstest.URL(t)
+	cli(t, on(url), "a long walk", "user", "add", "walker", "walker@example.com", "--password-stdin").works(t)
+	cli(t, on(url), "", "migrate", "down").fails(t, 2, "undoing 0004_accounts loses second factors, passkeys, ")
+	if status := cli(t, on(url), "", "migrate", "status"); strings.Contains(status.stdout, "waiting") {
+		t.Errorf("refused, but a step is undone: %s", status.stdout)
+	}
+	for range 3 {
+		cli(t, on(url), "", "migrate", "down", "--yes").works(t, "waiting")
+	}
+	cli(t, on(url), "", "migrate", "down").fails(t, 2, "undoing 0001_init loses accounts, posts and sessions")
+	cli(t, on(url), "", "migrate", "up").works(t)
+	cli(t, on(url), "", "user", "list").works(t, "walker@example.com")
 }
 
 func TestSeedIsDeterministic(t *testing.T) {

@@ -35,13 +35,47 @@ func migrateUp(ctx context.Context, env environment, args []string) error {
 	})
 }
 
+// migrateDown undoes the newest migration. What takes something away from somebody is not done by a slip of the hand.
 func migrateDown(ctx context.Context, env environment, args []string) error {
-	return withDatabase(ctx, env, "migrate down", args, 0, func(db *models.DB, _ []string) error {
+	flags := newFlags(env, "migrate down")
+	yes := flags.Bool("yes", false, "be sure: what the step holds is lost")
+	config, _, err := readConfig(env, flags, pick("database-url"), args, 0)
+	if err != nil {
+		return err
+	}
+	return onDatabase(ctx, config.DatabaseURL, func(db *models.DB) error {
+		if !*yes {
+			if err := checkNothingIsLost(ctx, db); err != nil {
+				return err
+			}
+		}
 		if err := db.MigrateDown(ctx); err != nil {
 			return err
 		}
 		return printMigrations(ctx, env, db)
 	})
+}
+
+// checkNothingIsLost refuses to undo the newest migration of a site that somebody uses.
+func checkNothingIsLost(ctx context.Context, db *models.DB) error {
+	migrations, err := db.Migrations(ctx)
+	if err != nil {
+		return err
+	}
+	var newest models.Migration
+	for _, m := range migrations {
+		if m.AppliedAt != nil {
+			newest = m
+		}
+	}
+	if newest.Name == "" {
+		return nil
+	}
+	empty, err := db.Empty(ctx)
+	if err == nil && !empty {
+		err = usageError{fmt.Sprintf("undoing %s loses %s: make a backup first, then add --yes", newest.Name, newest.Loses)}
+	}
+	return err
 }
 
 func migrateStatus(ctx context.Context, env environment, args []string) error {

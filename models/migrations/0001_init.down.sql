@@ -1,3 +1,4 @@
+-- loses: accounts, posts and sessions
 DROP TABLE sessions;
 DROP TABLE posts;
 DROP TABLE users;

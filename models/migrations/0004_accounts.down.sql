@@ -1,3 +1,4 @@
+-- loses: second factors, passkeys, which addresses are confirmed, invitations, requests and leave-takings, security events, the settings of the site, the audit log, retired names and exports
 DROP TABLE exports;
 DROP TABLE audit;
 DROP TABLE site;
