@@ -238,11 +238,10 @@ func TestJ7_AMigrationKilledAtAnyStatement(t *testing.T) {
 	if migrateInChild(t, url, "up", 0) {
 		t.Fatal("it is killed with nothing to do")
 	}
-	last, columns := look(t, open, nil)
+	last, _ := look(t, open, nil)
 	sameSchema(t, "after all kills", last.schema, schema(t, whole))
 	for level := len(names) - 1; level >= 1; level-- {
-		var was state
-		was, columns = look(t, open, nil)
+		was, columns := look(t, open, nil)
 		is := killEverywhere(t, url, open, "down", was, columns, level)
 		sameSchema(t, names[level]+" undone", is.schema, schemas[level])
 		db := open()
