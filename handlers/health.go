@@ -12,10 +12,19 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintln(w, "ok")
 }
 
-// readyz says whether the database can be reached and has the tables of this version.
+// Drain begins the end of the process: everything is answered as before, but each answer ends its connection, and /readyz
+// sends load balancers elsewhere. A client that is told so sends nothing more on a connection that is about to be closed.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// readyz says whether the database can be reached and has the tables of this version, and whether the process will stay.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
+	if s.draining.Load() {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(w, "This server is about to stop.")
+		return
+	}
 	if err := s.db.Migrated(r.Context()); err != nil {
 		s.log.ErrorContext(r.Context(), "not ready", "id", requestID(r), "error", err)
 		w.WriteHeader(http.StatusServiceUnavailable)

@@ -48,6 +48,9 @@ func (s *Server) identify(next http.Handler) http.Handler {
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 		defer cancel()
 		ctx = context.WithValue(ctx, requestIDKey{}, id)
+		if s.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
 		if len(r.TransferEncoding) > 0 {
 			// It may have named a length too, which net/http drops. A proxy that went by it has another idea of where
 			// the next request on this connection begins (RFC 9112, section 6.3).

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -44,6 +45,7 @@ type Server struct {
 	log      *slog.Logger
 	router   chi.Router
 	buffers  sync.Pool // of *buffer
+	draining atomic.Bool
 }
 
 // New returns a server on a migrated database. assets are the built files of the assets folder.

@@ -14,6 +14,7 @@ import (
 type Config struct {
 	DatabaseURL string
 	Addr        string // host:port to listen on
+	Serving     Serving
 	LogLevel    slog.Level
 	LogJSON     bool
 	SMTP        SMTP

@@ -29,41 +29,49 @@ var samples = map[string]struct {
 	one, other string
 	bad        []string
 }{
-	"database-url":       {one: "sqlite:one.db", other: "postgres://localhost/twite"}, // opening it is what shows a mistake
-	"key-file":           {one: "twite.key", other: "/etc/twite/keys"},                // reading it is what shows a mistake
-	"addr":               {":80", "[::1]:8443", []string{"localhost", "80", ":http", ":65536", ":-1"}},
-	"base-url":           {"https://twite.example", "http://twite.example:8000", []string{"twite.example", "ftp://twite.example", "https://", "https://twite.example/blog", "https://a@twite.example", "https://twite.example?q", "https://twite.example#top", "%"}},
-	"registration":       {one: "closed", other: "open", bad: []string{"Open", "no"}},
-	"public":             {one: "false", other: "true", bad: []string{"no", "2"}},
-	"trusted-proxies":    {"10.0.0.1", "10.0.0.0/8, ::1", []string{"10.0.0.0/33", "proxy.example", "10.0.0.1;10.0.0.2"}},
-	"smtp-url":           {"smtp://walker:secret@127.0.0.1:2525", "smtps://mail.example", badSMTP},
-	"mail-from":          {"twite@twite.example", "other@twite.example", []string{"twite", "Twite <twite@twite.example>"}},
-	"reset-lifetime":     {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
-	"session-idle":       {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
-	"session-lifetime":   {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
-	"remember-lifetime":  {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
-	"limit-signin":       {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s", "-5/1m", "5/1m/1m", "five/1m"}},
-	"limit-signin-all":   {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
-	"signin-brake":       {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
-	"limit-code":         {"1/1s", "6/1h", []string{"5", "0/1m", "5/0s"}},
-	"limit-register":     {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
-	"limit-register-all": {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
-	"sudo-lifetime":      {"1m", "2h", []string{"0", "soon"}},
-	"step-lifetime":      {"1m", "2h", []string{"0", "soon"}},
-	"event-lifetime":     {"1h", "2160h", []string{"0", "soon"}},
-	"delete-grace":       {"1h", "720h", []string{"0", "-1h", "soon"}},
-	"confirm-lifetime":   {"1h", "24h", []string{"0", "-1h", "soon"}},
-	"undo-lifetime":      {"1h", "24h", []string{"0", "-1h", "soon"}},
-	"link-lifetime":      {"1h", "24h", []string{"0", "-1h", "soon"}},
-	"export-lifetime":    {"1h", "24h", []string{"0", "-1h", "soon"}},
-	"limit-check":        {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
-	"limit-check-all":    {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
-	"limit-post":         {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
-	"limit-post-all":     {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
-	"limit-mail":         {"1/1s", "6/1h", []string{"5", "0/1m", "5/0s"}},
-	"limit-mail-all":     {"1/1s", "6/1h", []string{"5", "0/1m", "5/0s"}},
-	"log-level":          {"debug", "error", []string{"loud"}},
-	"log-format":         {one: "json", other: "text", bad: []string{"xml"}},
+	"database-url":           {one: "sqlite:one.db", other: "postgres://localhost/twite"}, // opening it is what shows a mistake
+	"key-file":               {one: "twite.key", other: "/etc/twite/keys"},                // reading it is what shows a mistake
+	"addr":                   {":80", "[::1]:8443", []string{"localhost", "80", ":http", ":65536", ":-1"}},
+	"base-url":               {"https://twite.example", "http://twite.example:8000", []string{"twite.example", "ftp://twite.example", "https://", "https://twite.example/blog", "https://a@twite.example", "https://twite.example?q", "https://twite.example#top", "%"}},
+	"registration":           {one: "closed", other: "open", bad: []string{"Open", "no"}},
+	"public":                 {one: "false", other: "true", bad: []string{"no", "2"}},
+	"trusted-proxies":        {"10.0.0.1", "10.0.0.0/8, ::1", []string{"10.0.0.0/33", "proxy.example", "10.0.0.1;10.0.0.2"}},
+	"max-connections":        {"90", "3000", []string{"0", "-1", "many"}},
+	"max-client-connections": {"90", "3000", []string{"0", "-1", "many"}},
+	"header-timeout":         {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"read-timeout":           {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"write-timeout":          {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"idle-timeout":           {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"drain":                  {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"stop-timeout":           {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"smtp-url":               {"smtp://walker:secret@127.0.0.1:2525", "smtps://mail.example", badSMTP},
+	"mail-from":              {"twite@twite.example", "other@twite.example", []string{"twite", "Twite <twite@twite.example>"}},
+	"reset-lifetime":         {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"session-idle":           {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"session-lifetime":       {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"remember-lifetime":      {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"limit-signin":           {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s", "-5/1m", "5/1m/1m", "five/1m"}},
+	"limit-signin-all":       {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
+	"signin-brake":           {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"limit-code":             {"1/1s", "6/1h", []string{"5", "0/1m", "5/0s"}},
+	"limit-register":         {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
+	"limit-register-all":     {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
+	"sudo-lifetime":          {"1m", "2h", []string{"0", "soon"}},
+	"step-lifetime":          {"1m", "2h", []string{"0", "soon"}},
+	"event-lifetime":         {"1h", "2160h", []string{"0", "soon"}},
+	"delete-grace":           {"1h", "720h", []string{"0", "-1h", "soon"}},
+	"confirm-lifetime":       {"1h", "24h", []string{"0", "-1h", "soon"}},
+	"undo-lifetime":          {"1h", "24h", []string{"0", "-1h", "soon"}},
+	"link-lifetime":          {"1h", "24h", []string{"0", "-1h", "soon"}},
+	"export-lifetime":        {"1h", "24h", []string{"0", "-1h", "soon"}},
+	"limit-check":            {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
+	"limit-check-all":        {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
+	"limit-post":             {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
+	"limit-post-all":         {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
+	"limit-mail":             {"1/1s", "6/1h", []string{"5", "0/1m", "5/0s"}},
+	"limit-mail-all":         {"1/1s", "6/1h", []string{"5", "0/1m", "5/0s"}},
+	"log-level":              {"debug", "error", []string{"loud"}},
+	"log-format":             {one: "json", other: "text", bad: []string{"xml"}},
 }
 
 func TestDefaults(t *testing.T) {
@@ -74,6 +82,9 @@ func TestDefaults(t *testing.T) {
 	site := c.Site
 	if site.BaseURL.String() != "http://127.0.0.1:8080" || site.Registration != models.RegistrationOpen || !site.Public || site.TrustedProxies != nil {
 		t.Errorf("site %+v", site)
+	}
+	if want := (Serving{4096, 256, 10 * time.Second, 15 * time.Second, time.Minute, 2 * time.Minute, time.Second, 15 * time.Second}); c.Serving != want {
+		t.Errorf("waits %+v, want %+v", c.Serving, want)
 	}
 	if c.SMTP != (SMTP{}) || site.Mail || site.ResetLifetime != time.Hour ||
 		c.Confirm != 72*time.Hour || c.Undo != 168*time.Hour || site.LinkLifetime != 15*time.Minute {

@@ -45,7 +45,7 @@ func newServer(t testing.TB, flags ...string) *server {
 func startServer(t testing.TB, database string, flags ...string) *server {
 	t.Helper()
 	s := &server{t: t, database: database, ended: make(chan struct{})}
-	s.cmd = exec.Command(binary(t), append([]string{"serve", "--database-url", database, "--addr", "127.0.0.1:0", "--log-format", "json"}, flags...)...)
+	s.cmd = exec.Command(binary(t), append([]string{"serve", "--database-url", database, "--addr", "127.0.0.1:0", "--drain", "1ms", "--log-format", "json"}, flags...)...)
 	s.cmd.Stderr = io.MultiWriter(t.Output(), (*errorOutput)(s))
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {

@@ -58,6 +58,7 @@ func commands() []command {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // who asks a second time does not want to wait
 	env := environment{os.Getenv, os.Stdin, os.Stdout, os.Stderr}
 	os.Exit(exitStatus(run(ctx, env, os.Args[1:]), env.stderr))
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net"
 	"sync"
 
 	"twite"
@@ -41,14 +40,14 @@ func serve(ctx context.Context, env environment, args []string) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", config.Addr)
+	sockets, err := openSockets(env, config)
 	if err != nil {
-		return fmt.Errorf("cannot listen: %w: is another server running there? Choose another address with --addr", err)
+		return err
 	}
 	if err := offerSetup(ctx, env.stderr, db, config.Site.BaseURL.String()); err != nil {
 		return err
 	}
-	log.Info("Twite is serving", "url", config.Site.BaseURL.String(), "addr", listener.Addr().String(), "version", versionText())
+	log.Info("Twite is serving", "url", config.Site.BaseURL.String(), "addr", sockets[0].Addr().String(), "version", versionText())
 	var background sync.WaitGroup
 	defer background.Wait()
 	ctx, stop := context.WithCancel(ctx)
@@ -62,7 +61,7 @@ func serve(ctx context.Context, env environment, args []string) error {
 	if keys.path == "" {
 		log.Info("nobody can set up codes from an app, since TWITE_KEY_FILE is not set: name a file there, the same on every server")
 	}
-	return serveUntilDone(ctx, listener, site, log)
+	return newFront(site, sockets, config, newSupervisor(env.getenv, log), log).serveUntilDone(ctx)
 }
 
 // offerSetup prints where the owner's account can be made, while there is none. It is a secret, and so not for the log.

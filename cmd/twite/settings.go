@@ -24,7 +24,7 @@ type setting struct {
 // serveSettings are all of them, in the order in which help and README show them. The address comes before the base
 // URL, whose default it is.
 func serveSettings() []setting {
-	return []setting{
+	return slices.Concat([]setting{
 		{"database-url", "DATABASE_URL", "sqlite:twite.db", "sqlite:FILE, or postgres://USER:PASSWORD@HOST/NAME; on another machine by verified TLS, unless ?sslmode= says otherwise", func(c *Config, v string) error {
 			c.DatabaseURL = v
 			return nil
@@ -41,6 +41,7 @@ func serveSettings() []setting {
 			return err
 		}},
 		{"trusted-proxies", "TWITE_TRUSTED_PROXIES", "", "addresses or CIDR ranges of proxies whose X-Forwarded-For counts, separated by commas", (*Config).setProxies},
+	}, servingSettings(), []setting{
 		{"smtp-url", "TWITE_SMTP_URL", "", "where mail goes out: smtp://USER:PASSWORD@HOST:PORT with STARTTLS, or smtps://…; without, none is sent", (*Config).setSMTP},
 		{"mail-from", "TWITE_MAIL_FROM", "", "the address that mail comes from, like twite@twite.example", (*Config).setMailFrom},
 		{"reset-lifetime", "TWITE_RESET_LIFETIME", "1h", "how long a link for a new password works", durationSetting(func(c *Config) *time.Duration { return &c.Site.ResetLifetime })},
@@ -74,7 +75,7 @@ func serveSettings() []setting {
 			return nil
 		}},
 		{"log-format", "TWITE_LOG_FORMAT", "text", "text or json", (*Config).setLogFormat},
-	}
+	})
 }
 
 func (c *Config) setAddr(value string) error {
