@@ -250,8 +250,8 @@ func (db *DB) rehash(ctx context.Context, c credentials, password string) error 
 	if err != nil {
 		return err
 	}
-	_, err = db.write.NewUpdate().Model((*User)(nil)).Set("password_hash = ?", hash).
-		Where("id = ? AND password_hash = ?", c.ID, c.PasswordHash).Exec(ctx)
+	_, err = exec(ctx, db, db.write.NewUpdate().Model((*User)(nil)).Set("password_hash = ?", hash).
+		Where("id = ? AND password_hash = ?", c.ID, c.PasswordHash))
 	return err
 }
 

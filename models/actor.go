@@ -51,7 +51,7 @@ func (db *DB) ChooseActor(ctx context.Context, userID int64, name string) (*Acto
 	if err != nil || userID == 0 {
 		return actor, err
 	}
-	_, err = db.write.NewUpdate().Model((*User)(nil)).Set("favorite_actor = ?", actor.ID).Where("id = ?", userID).Exec(ctx)
+	_, err = exec(ctx, db, db.write.NewUpdate().Model((*User)(nil)).Set("favorite_actor = ?", actor.ID).Where("id = ?", userID))
 	return actor, err
 }
 

@@ -46,7 +46,8 @@ type DB struct {
 	// Now is the clock, replaced in tests.
 	Now func() time.Time
 
-	site siteCache
+	site    siteCache
+	commits *commitQueue // through which all write; nil on PostgreSQL
 	limiter
 }
 
@@ -105,6 +106,7 @@ func (db *DB) openSQLite(path string) error {
 	reader.SetMaxIdleConns(sqliteReaders)
 	db.write = bun.NewDB(writer, sqlitedialect.New())
 	db.read = bun.NewDB(reader, sqlitedialect.New())
+	db.commits = &commitQueue{now: func() time.Time { return db.Now() }}
 	db.limiter = &memoryLimiter{now: db.now, log: make(map[tryKey][]time.Time)}
 	return nil
 }
@@ -157,12 +159,13 @@ func (db *DB) Ping(ctx context.Context) error {
 	return errors.Join(db.write.PingContext(ctx), db.read.PingContext(ctx))
 }
 
-// Close ends all connections. On SQLite it also folds the write-ahead log into the file.
+// Close ends all connections, once those have written who wait to. On SQLite it also folds the write-ahead log into the
+// file.
 func (db *DB) Close() error {
 	if db.read == db.write {
 		return db.write.Close()
 	}
-	return errors.Join(db.read.Close(), db.write.Close())
+	return errors.Join(db.read.Close(), db.commits.close(db.write.Close))
 }
 
 // WithHook has every query pass by hook, for logs and for tests that count.
@@ -173,11 +176,6 @@ func (db *DB) WithHook(hook bun.QueryHook) {
 		return
 	}
 	db.read = db.read.WithQueryHook(hook)
-}
-
-// inTx runs f in a transaction that can write, and commits it unless f fails.
-func (db *DB) inTx(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
-	return db.write.RunInTx(ctx, nil, f)
 }
 
 // now is the time as both databases keep it: UTC, in whole microseconds.

@@ -102,6 +102,9 @@ func gone(err error) error {
 // Unavailable reports whether err means that the database cannot be reached or written to now, rather than that a
 // query is wrong: PostgreSQL gone or going, a full disk, a read-only or failing file system.
 func Unavailable(err error) bool {
+	if errors.Is(err, errShared) {
+		return true
+	}
 	var lite *sqlite.Error
 	if errors.As(err, &lite) {
 		switch lite.Code() & 0xff { // the primary code

@@ -139,6 +139,6 @@ func (db *DB) FindEvent(ctx context.Context, id int64) (*SecurityEvent, *User, e
 
 // PurgeEvents removes the events older than age.
 func (db *DB) PurgeEvents(ctx context.Context, age time.Duration) error {
-	_, err := db.write.NewDelete().Model((*SecurityEvent)(nil)).Where("created_at < ?", db.now().Add(-age)).Exec(ctx)
+	_, err := exec(ctx, db, db.write.NewDelete().Model((*SecurityEvent)(nil)).Where("created_at < ?", db.now().Add(-age)))
 	return err
 }

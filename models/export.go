@@ -87,8 +87,8 @@ func (db *DB) BeginExport(ctx context.Context, userID int64) (*Export, error) {
 		return nil, err
 	}
 	export := new(Export)
-	err = db.write.NewUpdate().Model(export).Set("posts = 0, total = ?", 2*posts.Count).
-		Where("user_id = ?", userID).Where(runningExport).Returning("?Columns").Scan(ctx)
+	err = scan(ctx, db, db.write.NewUpdate().Model(export).Set("posts = 0, total = ?", 2*posts.Count).
+		Where("user_id = ?", userID).Where(runningExport).Returning("?Columns"))
 	export.LastPost = posts.Last
 	return export, notFound(err)
 }
@@ -108,7 +108,7 @@ func (db *DB) ExportPosts(ctx context.Context, export *Export, f func([]Post) er
 		}
 		after = posts[len(posts)-1].ID
 		export.Posts += int64(len(posts))
-		if _, err := db.write.NewUpdate().Model(export).Column("posts").WherePK().Exec(ctx); err != nil {
+		if _, err := exec(ctx, db, db.write.NewUpdate().Model(export).Column("posts").WherePK()); err != nil {
 			return err
 		}
 	}
@@ -135,6 +135,6 @@ func (db *DB) failExport(ctx context.Context, tx bun.Tx, userID int64) error {
 
 // PurgeExports removes exports past their expiry.
 func (db *DB) PurgeExports(ctx context.Context) error {
-	_, err := db.write.NewDelete().Model((*Export)(nil)).Where("expires_at <= ?", db.now()).Exec(ctx)
+	_, err := exec(ctx, db, db.write.NewDelete().Model((*Export)(nil)).Where("expires_at <= ?", db.now()))
 	return err
 }

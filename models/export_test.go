@@ -1,10 +1,30 @@
 package models
 
-import "github.com/uptrace/bun"
+import (
+	"github.com/uptrace/bun"
+)
 
 // Writer and Reader show the tests the pools, for what no method can tell.
 func Writer(db *DB) *bun.DB { return db.write }
 func Reader(db *DB) *bun.DB { return db.read }
+
+// InTx and Change are how the methods write.
+var (
+	InTx   = (*DB).inTx
+	Change = (*DB).change
+)
+
+// The bounds of a shared commit, and how many wait to write.
+const (
+	SharersMax   = sharersMax
+	SharedMaxAge = sharedMaxAge
+)
+
+func Waiting(db *DB) int {
+	db.commits.mu.Lock()
+	defer db.commits.mu.Unlock()
+	return len(db.commits.waiting)
+}
 
 // DeleteUser is how an account goes, in a transaction that a test can hold open.
 var DeleteUser = (*DB).deleteUser

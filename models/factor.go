@@ -220,9 +220,9 @@ func (db *DB) useTOTP(ctx context.Context, login Login, code string) error {
 	}
 	// One conditional statement decides who of many senders of one code is the one. It seals the secret anew, so that in
 	// time nothing needs a key that is no longer the first.
-	return wrongCode(oneRow(db.write.NewUpdate().Model((*secondFactor)(nil)).
+	return wrongCode(oneRow(exec(ctx, db, db.write.NewUpdate().Model((*secondFactor)(nil)).
 		Set("totp_step = ?, totp_secret = ?", step, keys.seal(own.ID, secret)).
-		Where("id = ? AND session_epoch = ? AND suspended_at IS NULL AND totp_step < ?", own.ID, login.Epoch, step).Exec(ctx)))
+		Where("id = ? AND session_epoch = ? AND suspended_at IS NULL AND totp_step < ?", own.ID, login.Epoch, step))))
 }
 
 func wrongCode(err error) error {

@@ -154,8 +154,8 @@ func (db *DB) Guests(ctx context.Context, userID int64) (guests []Author, err er
 
 // RevokeInvitation takes a member's own invitation back; ErrNotFound if it is not one.
 func (db *DB) RevokeInvitation(ctx context.Context, userID, id int64) error {
-	return oneRow(db.write.NewUpdate().Model((*Invitation)(nil)).Set("revoked_at = ?", db.now()).
-		Where("id = ? AND user_id = ? AND revoked_at IS NULL", id, userID).Exec(ctx))
+	return oneRow(exec(ctx, db, db.write.NewUpdate().Model((*Invitation)(nil)).Set("revoked_at = ?", db.now()).
+		Where("id = ? AND user_id = ? AND revoked_at IS NULL", id, userID)))
 }
 
 // AllInvitations lists everybody's invitations, the newest first.
@@ -183,6 +183,6 @@ func (db *DB) RevokeAnyInvitation(ctx context.Context, actor AuditActor, id int6
 
 // PurgeInvitations removes the rows of invitations that ended long ago.
 func (db *DB) PurgeInvitations(ctx context.Context) error {
-	_, err := db.write.NewDelete().Model((*Invitation)(nil)).Where("expires_at < ?", db.now().Add(-invitationsKept)).Exec(ctx)
+	_, err := exec(ctx, db, db.write.NewDelete().Model((*Invitation)(nil)).Where("expires_at < ?", db.now().Add(-invitationsKept)))
 	return err
 }

@@ -65,7 +65,7 @@ func (db *DB) requestMail(ctx context.Context, kind JobKind, payload Payload) er
 	if message := ValidateEmail(payload.To); message != "" {
 		return FieldErrors{{"email", message}}
 	}
-	return db.enqueue(ctx, db.write, kind, payload)
+	return db.change(ctx, func(ctx context.Context, c bun.IDB) error { return db.enqueue(ctx, c, kind, payload) })
 }
 
 func (db *DB) enqueue(ctx context.Context, tx bun.IDB, kind JobKind, payload Payload) error {
@@ -76,7 +76,7 @@ func (db *DB) enqueue(ctx context.Context, tx bun.IDB, kind JobKind, payload Pay
 
 // PurgeJobs removes the jobs that failed for good longer ago than age.
 func (db *DB) PurgeJobs(ctx context.Context, age time.Duration) error {
-	_, err := db.write.NewDelete().Model((*Job)(nil)).Where("failed_at < ?", db.now().Add(-age)).Exec(ctx)
+	_, err := exec(ctx, db, db.write.NewDelete().Model((*Job)(nil)).Where("failed_at < ?", db.now().Add(-age)))
 	return err
 }
 
@@ -91,13 +91,13 @@ func (db *DB) ClaimJob(ctx context.Context) (*Job, error) {
 	if found, err := due(db.read.NewSelect()).Exists(ctx); err != nil || !found {
 		return nil, err
 	}
-	pick := due(db.write.NewSelect())
+	pick := due(db.read.NewSelect())
 	if db.Postgres() {
 		pick = pick.For("UPDATE SKIP LOCKED")
 	}
 	job := new(Job)
-	err := db.write.NewUpdate().Model(job).Set("leased_to = ?, attempts = attempts + 1", now.Add(jobLease)).
-		Where("id = (?)", pick).Returning("*").Scan(ctx)
+	err := scan(ctx, db, db.write.NewUpdate().Model(job).Set("leased_to = ?, attempts = attempts + 1", now.Add(jobLease)).
+		Where("id = (?)", pick).Returning("*"))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -106,7 +106,7 @@ func (db *DB) ClaimJob(ctx context.Context) (*Job, error) {
 
 // FinishJob removes a job that is done.
 func (db *DB) FinishJob(ctx context.Context, job *Job) error {
-	_, err := db.write.NewDelete().Model((*Job)(nil)).Where("id = ?", job.ID).Exec(ctx)
+	_, err := exec(ctx, db, db.write.NewDelete().Model((*Job)(nil)).Where("id = ?", job.ID))
 	return err
 }
 
@@ -114,15 +114,16 @@ func (db *DB) FinishJob(ctx context.Context, job *Job) error {
 // good, which is what it reports.
 func (db *DB) PostponeJob(ctx context.Context, job *Job, cause error) (failed bool, err error) {
 	now := db.now()
-	update := db.write.NewUpdate().Model((*Job)(nil)).Set("leased_to = NULL, last_error = ?", clip(cause.Error(), jobErrorMax)).
-		Where("id = ?", job.ID)
-	if failed = job.Attempts >= jobAttempts; failed {
-		update = update.Set("failed_at = ?", now)
-	} else {
-		update = update.Set("run_at = ?", now.Add(jobBackoff<<(job.Attempts-1)))
-	}
+	failed = job.Attempts >= jobAttempts
 	return failed, db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if _, err := update.Conn(tx).Exec(ctx); err != nil || !failed || job.Kind != MakeExport {
+		update := tx.NewUpdate().Model((*Job)(nil)).Set("leased_to = NULL, last_error = ?", clip(cause.Error(), jobErrorMax)).
+			Where("id = ?", job.ID)
+		if failed {
+			update = update.Set("failed_at = ?", now)
+		} else {
+			update = update.Set("run_at = ?", now.Add(jobBackoff<<(job.Attempts-1)))
+		}
+		if _, err := update.Exec(ctx); err != nil || !failed || job.Kind != MakeExport {
 			return err
 		}
 		return db.failExport(ctx, tx, job.Payload.UserID)

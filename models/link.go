@@ -92,7 +92,8 @@ func (db *DB) SignInByCode(ctx context.Context, cookie, code string) (Login, err
 			return login, err
 		}
 	} else if t.Tries >= codeTries {
-		if err := endTokens(ctx, db.write, db.now(), t.UserID, SignInLink); err != nil {
+		err := db.change(ctx, func(ctx context.Context, c bun.IDB) error { return endTokens(ctx, c, db.now(), t.UserID, SignInLink) })
+		if err != nil {
 			return Login{}, err
 		}
 	}
@@ -103,9 +104,9 @@ func (db *DB) SignInByCode(ctx context.Context, cookie, code string) (Login, err
 // returns a token that no code fits.
 func (db *DB) tryCode(ctx context.Context, cookie string) (*token, error) {
 	t := new(token)
-	err := db.write.NewUpdate().Model(t).Set("tries = tries + 1").
+	err := scan(ctx, db, db.write.NewUpdate().Model(t).Set("tries = tries + 1").
 		Where("t.browser_hash = ? AND t.purpose = ? AND t.tries < ?", hashToken(cookie), SignInLink, codeTries).Where(aliveToken, db.now()).
-		Returning("*").Scan(ctx)
+		Returning("*"))
 	if errors.Is(err, sql.ErrNoRows) {
 		return new(token), nil
 	}

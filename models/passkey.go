@@ -95,15 +95,14 @@ func (db *DB) newChallenge(ctx context.Context, purpose challengePurpose, userID
 	if userID != 0 {
 		row.UserID = &userID
 	}
-	_, err := db.write.NewInsert().Model(row).Exec(ctx)
+	_, err := exec(ctx, db, db.write.NewInsert().Model(row))
 	return raw, err
 }
 
 // useChallenge uses a challenge up, whatever the answer to it is worth: one statement decides who of many is the one.
 func (db *DB) useChallenge(ctx context.Context, purpose challengePurpose, userID int64, raw []byte) error {
-	err := oneRow(db.write.NewDelete().Model((*challenge)(nil)).
-		Where("challenge_hash = ? AND purpose = ? AND COALESCE(user_id, 0) = ? AND expires_at > ?", hashToken(string(raw)), purpose, userID, db.now()).
-		Exec(ctx))
+	err := oneRow(exec(ctx, db, db.write.NewDelete().Model((*challenge)(nil)).
+		Where("challenge_hash = ? AND purpose = ? AND COALESCE(user_id, 0) = ? AND expires_at > ?", hashToken(string(raw)), purpose, userID, db.now())))
 	if errors.Is(err, ErrNotFound) {
 		return refusePasskey("challenge used, expired or for something else")
 	}
@@ -112,7 +111,7 @@ func (db *DB) useChallenge(ctx context.Context, purpose challengePurpose, userID
 
 // PurgeChallenges removes the rows of challenges past their expiry.
 func (db *DB) PurgeChallenges(ctx context.Context) error {
-	_, err := db.write.NewDelete().Model((*challenge)(nil)).Where("expires_at < ?", db.now()).Exec(ctx)
+	_, err := exec(ctx, db, db.write.NewDelete().Model((*challenge)(nil)).Where("expires_at < ?", db.now()))
 	return err
 }
 
@@ -185,7 +184,7 @@ func (db *DB) RenamePasskey(ctx context.Context, userID, id int64, name string) 
 	if err := checkPasskeyName(name); err != nil {
 		return err
 	}
-	return oneRow(db.write.NewUpdate().Model((*Passkey)(nil)).Set("name = ?", name).Where("id = ? AND user_id = ?", id, userID).Exec(ctx))
+	return oneRow(exec(ctx, db, db.write.NewUpdate().Model((*Passkey)(nil)).Set("name = ?", name).Where("id = ? AND user_id = ?", id, userID)))
 }
 
 // RemovePasskey removes one of the member's own passkeys, and ends every session of the account: it returns the login that
@@ -259,9 +258,9 @@ func (db *DB) passkeyOf(ctx context.Context, step Login, c *credential) (p known
 // countPasskey notes a use. A counter that does not rise is that of a copy: one statement decides who of many is the one.
 // Authenticators without a counter always say 0.
 func (db *DB) countPasskey(ctx context.Context, id int64, said authenticatorData) error {
-	err := oneRow(db.write.NewUpdate().Model((*Passkey)(nil)).
+	err := oneRow(exec(ctx, db, db.write.NewUpdate().Model((*Passkey)(nil)).
 		Set("sign_count = ?, backed_up = ?, last_used_at = ?", said.signCount, said.backedUp, db.now()).
-		Where("id = ? AND (sign_count < ? OR sign_count = 0 AND ? = 0)", id, said.signCount, said.signCount).Exec(ctx))
+		Where("id = ? AND (sign_count < ? OR sign_count = 0 AND ? = 0)", id, said.signCount, said.signCount)))
 	if errors.Is(err, ErrNotFound) {
 		return refusePasskey("its counter went back")
 	}

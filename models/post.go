@@ -104,14 +104,14 @@ func (db *DB) EditPost(ctx context.Context, userID, id int64, body string) (*Pos
 		return nil, FieldErrors{{"body", message}}
 	}
 	post := new(Post)
-	err := db.write.NewUpdate().Model(post).Set("body = ?, edited_at = ?", body, db.now()).
-		Where("id = ? AND user_id = ?", id, userID).Returning("*").Scan(ctx)
+	err := scan(ctx, db, db.write.NewUpdate().Model(post).Set("body = ?, edited_at = ?", body, db.now()).
+		Where("id = ? AND user_id = ?", id, userID).Returning("*"))
 	return post, notFound(err)
 }
 
 // DeletePost removes the user's own post; ErrNotFound if it is not.
 func (db *DB) DeletePost(ctx context.Context, userID, id int64) error {
-	return oneRow(db.write.NewDelete().Model((*Post)(nil)).Where("id = ? AND user_id = ?", id, userID).Exec(ctx))
+	return oneRow(exec(ctx, db, db.write.NewDelete().Model((*Post)(nil)).Where("id = ? AND user_id = ?", id, userID)))
 }
 
 // Timeline returns the newest PageSize posts of all users older than the post before (0: from the newest), and whether

@@ -106,9 +106,9 @@ func (db *DB) UpdateProfile(ctx context.Context, userID int64, update ProfileUpd
 	if err := update.validate().err(); err != nil {
 		return err
 	}
-	err := oneRow(db.write.NewUpdate().Model((*User)(nil)).
+	err := oneRow(exec(ctx, db, db.write.NewUpdate().Model((*User)(nil)).
 		Set("display_name = ?, bio = ?, website = ?, favorite_actor = ?", update.DisplayName, update.Bio, update.Website, update.FavoriteActor).
-		Where("id = ?", userID).Exec(ctx))
+		Where("id = ?", userID)))
 	if refersToNothing(err) {
 		return FieldErrors{{"favorite_actor", "Choose an actor from the list."}}
 	}

@@ -176,11 +176,11 @@ func (s *SessionStore) CommitCtx(ctx context.Context, token string, data []byte,
 		}
 		row.UserID, row.Epoch = &id, epoch
 	}
-	_, err = s.db.write.NewInsert().Model(row).
+	_, err = exec(ctx, s.db, s.db.write.NewInsert().Model(row).
 		On("CONFLICT (token_hash) DO UPDATE").
 		Set("user_id = EXCLUDED.user_id, epoch = EXCLUDED.epoch, data = EXCLUDED.data, remember = EXCLUDED.remember").
 		Set("last_seen = EXCLUDED.last_seen, expiry = EXCLUDED.expiry").
-		Where("s.revoked_at IS NULL").Returning("NULL").Exec(ctx)
+		Where("s.revoked_at IS NULL").Returning("NULL"))
 	if refersToNothing(err) {
 		return nil
 	}
@@ -196,17 +196,17 @@ func (s *SessionStore) endSurplus(ctx context.Context, userID int64) error {
 	alive := func(q bun.QueryBuilder) bun.QueryBuilder {
 		return q.Where("user_id = ? AND revoked_at IS NULL", userID)
 	}
-	stay := s.db.write.NewSelect().Model((*Session)(nil)).Column("id").ApplyQueryBuilder(alive).
+	stay := s.db.read.NewSelect().Model((*Session)(nil)).Column("id").ApplyQueryBuilder(alive).
 		OrderExpr("last_seen DESC, id DESC").Limit(SessionsMax)
-	_, err := s.db.write.NewUpdate().Model((*Session)(nil)).Set("revoked_at = ?", s.db.now()).
-		ApplyQueryBuilder(alive).Where("id NOT IN (?)", stay).Exec(ctx)
+	_, err := exec(ctx, s.db, s.db.write.NewUpdate().Model((*Session)(nil)).Set("revoked_at = ?", s.db.now()).
+		ApplyQueryBuilder(alive).Where("id NOT IN (?)", stay))
 	return err
 }
 
 // DeleteCtx ends a session.
 func (s *SessionStore) DeleteCtx(ctx context.Context, token string) error {
-	_, err := s.db.write.NewUpdate().Model((*Session)(nil)).Set("revoked_at = ?", s.db.now()).
-		Where("token_hash = ? AND revoked_at IS NULL", hashToken(token)).Exec(ctx)
+	_, err := exec(ctx, s.db, s.db.write.NewUpdate().Model((*Session)(nil)).Set("revoked_at = ?", s.db.now()).
+		Where("token_hash = ? AND revoked_at IS NULL", hashToken(token)))
 	return err
 }
 
@@ -227,8 +227,8 @@ func (s *SessionStore) Touch(ctx context.Context, visit *Visit) error {
 	if visit.SessionID == 0 || now.Sub(visit.LastSeen) < min(time.Minute, s.idle/4) {
 		return nil
 	}
-	_, err := s.db.write.NewUpdate().Model((*Session)(nil)).Set("last_seen = ?, ip = ?", now, visit.IP).
-		Where("id = ? AND revoked_at IS NULL", visit.SessionID).Exec(ctx)
+	_, err := exec(ctx, s.db, s.db.write.NewUpdate().Model((*Session)(nil)).Set("last_seen = ?, ip = ?", now, visit.IP).
+		Where("id = ? AND revoked_at IS NULL", visit.SessionID))
 	return err
 }
 
@@ -270,7 +270,7 @@ func (s *SessionStore) end(ctx context.Context, userID int64, where string, args
 
 // Purge removes the rows of sessions past their expiry, and returns how many there were.
 func (s *SessionStore) Purge(ctx context.Context) (int64, error) {
-	result, err := s.db.write.NewDelete().Model((*Session)(nil)).Where("expiry < ?", s.db.now()).Exec(ctx)
+	result, err := exec(ctx, s.db, s.db.write.NewDelete().Model((*Session)(nil)).Where("expiry < ?", s.db.now()))
 	if err != nil {
 		return 0, err
 	}

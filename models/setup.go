@@ -16,7 +16,7 @@ const noOwner = "NOT EXISTS (SELECT 1 FROM users WHERE role = 'owner')"
 // Only its SHA-256 is stored. It returns ErrNotFound once there is an owner.
 func (db *DB) NewSetupLink(ctx context.Context) (text string, err error) {
 	text = rand.Text()
-	return text, oneRow(db.write.NewUpdate().Table("site").Set("setup_hash = ?", hashToken(text)).Where(noOwner).Exec(ctx))
+	return text, oneRow(exec(ctx, db, db.write.NewUpdate().Table("site").Set("setup_hash = ?", hashToken(text)).Where(noOwner)))
 }
 
 // CheckSetup reports with ErrNotFound that a set-up link is not, or no longer, good. It changes nothing.

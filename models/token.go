@@ -192,7 +192,7 @@ func (db *DB) tokenOwner(ctx context.Context, purpose Purpose, text string) (c c
 
 // PurgeTokens removes the rows of tokens past their expiry.
 func (db *DB) PurgeTokens(ctx context.Context) error {
-	_, err := db.write.NewDelete().Model((*token)(nil)).Where("expires_at < ?", db.now()).Exec(ctx)
+	_, err := exec(ctx, db, db.write.NewDelete().Model((*token)(nil)).Where("expires_at < ?", db.now()))
 	return err
 }
 

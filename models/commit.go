@@ -1,0 +1,274 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+// Bounds of a shared transaction: who comes later goes into the next one.
+const (
+	sharersMax   = 128
+	sharedMaxAge = 20 * time.Millisecond
+)
+
+// errShared says that a transaction was rolled back in which several wrote. None of them was told otherwise before.
+var errShared = errors.New("the transaction that several writes shared was rolled back")
+
+// A commitQueue has those who write to SQLite at the same time share one commit, which costs a wait for the disk. They
+// take turns in the order in which they came, each in a savepoint of one transaction, and the last commits for all of
+// them; nobody goes on before that. While it waits for the disk the next ones gather. Who is alone has a transaction of
+// their own, without a savepoint.
+//
+// Each runs on its own goroutine, so that a panic stays with whoever caused it. Once a turn has begun, the end of its
+// context does not reach the database any more: an interrupted statement can take the whole transaction with it.
+type commitQueue struct {
+	now func() time.Time
+
+	mu      sync.Mutex
+	taken   bool         // somebody has the turn
+	waiting []chan error // for the turn, or for why there is none
+
+	shared *sharedTx // the open transaction, if any; only whoever has the turn looks at it
+}
+
+// A sharedTx is one transaction in which several write.
+type sharedTx struct {
+	conn    bun.Conn
+	tx      bun.Tx
+	begun   time.Time
+	sharers int
+
+	err   error         // why it came to nothing; to be read after ended
+	ended chan struct{} // closed when it is on the disk, or came to nothing
+}
+
+// inTx runs f in a transaction that can write, and commits it unless f fails. On SQLite f may share the transaction with
+// others, and sees what those before it wrote: all of them are told that it is done, or none.
+func (db *DB) inTx(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
+	if db.commits == nil {
+		return db.write.RunInTx(ctx, nil, f)
+	}
+	alone := func(ctx context.Context, conn bun.Conn) error { return conn.RunInTx(ctx, nil, f) }
+	return db.commits.write(ctx, db.write, alone, f)
+}
+
+// change runs f, which makes one statement, in a transaction of its own or, on SQLite, in a shared one.
+func (db *DB) change(ctx context.Context, f func(ctx context.Context, c bun.IDB) error) error {
+	if db.commits == nil {
+		return f(ctx, db.write)
+	}
+	alone := func(ctx context.Context, conn bun.Conn) error { return f(ctx, conn) }
+	return db.commits.write(ctx, db.write, alone, func(ctx context.Context, tx bun.Tx) error { return f(ctx, tx) })
+}
+
+// A statement is a query of Bun that changes something.
+type statement[Q any] interface {
+	Conn(bun.IConn) Q
+	Exec(ctx context.Context, dest ...any) (sql.Result, error)
+	Scan(ctx context.Context, dest ...any) error
+}
+
+// exec makes one change on its own.
+func exec[Q statement[Q]](ctx context.Context, db *DB, query Q) (result sql.Result, err error) {
+	err = db.change(ctx, func(ctx context.Context, c bun.IDB) error {
+		result, err = query.Conn(c).Exec(ctx)
+		return err
+	})
+	return result, err
+}
+
+// scan makes one change on its own, and reads into its model what it returns.
+func scan[Q statement[Q]](ctx context.Context, db *DB, query Q) error {
+	return db.change(ctx, func(ctx context.Context, c bun.IDB) error { return query.Conn(c).Scan(ctx) })
+}
+
+// write waits for the turn and runs either function. What it returns counts: it waits for the disk.
+func (q *commitQueue) write(ctx context.Context, db *bun.DB, alone func(context.Context, bun.Conn) error, f func(context.Context, bun.Tx) error) error {
+	if err := q.takeTurn(ctx); err != nil {
+		return err
+	}
+	if q.shared == nil && !q.crowded() {
+		defer q.passTurn()
+		conn, err := db.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		return alone(context.WithoutCancel(ctx), conn)
+	}
+	shared, err := q.share(ctx, db, f)
+	if shared == nil {
+		return err
+	}
+	<-shared.ended
+	if shared.err != nil {
+		return shared.err
+	}
+	return err
+}
+
+// share runs f as one of several, and passes the turn on. It returns the transaction whose end is to be waited for, or
+// nil if none could be begun.
+func (q *commitQueue) share(ctx context.Context, db *bun.DB, f func(context.Context, bun.Tx) error) (*sharedTx, error) {
+	defer q.endTurn()
+	if q.shared == nil {
+		conn, err := db.Conn(ctx)
+		if err != nil {
+			return nil, err
+		}
+		tx, err := conn.BeginTx(context.WithoutCancel(ctx), nil)
+		if err != nil {
+			conn.Close()
+			q.refuse(err) // the same would happen to each of them, one after the other
+			return nil, err
+		}
+		q.shared = &sharedTx{conn: conn, tx: tx, begun: q.now(), ended: make(chan struct{})}
+	}
+	shared := q.shared
+	return shared, shared.run(context.WithoutCancel(ctx), f)
+}
+
+// run runs f within a savepoint, and undoes what it did if it fails or panics. Where SQLite itself has undone the whole
+// transaction, as on a full disk, the savepoint is gone.
+func (s *sharedTx) run(ctx context.Context, f func(context.Context, bun.Tx) error) (err error) {
+	s.sharers++
+	// Past Bun, whose savepoints are named at random and pass by the hooks.
+	if _, err := s.tx.Tx.ExecContext(ctx, "SAVEPOINT sharer"); err != nil {
+		s.err = fmt.Errorf("%w: %w", errShared, err)
+		return err
+	}
+	end := "ROLLBACK TO sharer; RELEASE sharer"
+	defer func() {
+		if _, lost := s.tx.Tx.ExecContext(ctx, end); lost != nil {
+			s.err = fmt.Errorf("%w: %w", errShared, errors.Join(err, lost))
+		}
+	}()
+	if err := f(ctx, s.tx); err != nil {
+		return err
+	}
+	end = "RELEASE sharer"
+	return nil
+}
+
+// endTurn passes the turn to the next one who shares the transaction, or else ends it and passes the turn on.
+func (q *commitQueue) endTurn() {
+	if s := q.shared; s != nil && s.err == nil && s.sharers < sharersMax && q.now().Sub(s.begun) < sharedMaxAge && q.callNext() {
+		return
+	}
+	q.endShared()
+	q.passTurn()
+}
+
+// endShared commits the shared transaction, if there is one, and tells those who wrote in it.
+func (q *commitQueue) endShared() {
+	s := q.shared
+	if s == nil {
+		return
+	}
+	q.shared = nil
+	if s.err == nil {
+		s.err = s.tx.Commit()
+	} else {
+		s.tx.Rollback() // there may be nothing left to roll back
+	}
+	s.conn.Close()
+	close(s.ended)
+}
+
+// takeTurn waits for the turn. Who returns with an error does not have it.
+func (q *commitQueue) takeTurn(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	if !q.taken {
+		q.taken = true
+		q.mu.Unlock()
+		return nil
+	}
+	called := make(chan error, 1)
+	q.waiting = append(q.waiting, called)
+	q.mu.Unlock()
+	var err error
+	select {
+	case err = <-called:
+	case <-ctx.Done():
+		if q.leave(called) {
+			return ctx.Err()
+		}
+		err = <-called // the call came in the same moment
+	}
+	if err == nil && ctx.Err() != nil {
+		q.endTurn()
+		return ctx.Err()
+	}
+	return err
+}
+
+// leave takes one who waits out of the queue, and reports whether they were still in it.
+func (q *commitQueue) leave(called chan error) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := slices.Index(q.waiting, called)
+	if i < 0 {
+		return false
+	}
+	q.waiting = slices.Delete(q.waiting, i, i+1)
+	return true
+}
+
+// crowded reports whether anybody waits.
+func (q *commitQueue) crowded() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting) > 0
+}
+
+// callNext gives the turn to who has waited for the longest time, and reports whether there was anybody.
+func (q *commitQueue) callNext() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) == 0 {
+		return false
+	}
+	q.waiting[0] <- nil
+	q.waiting = slices.Delete(q.waiting, 0, 1)
+	return true
+}
+
+// passTurn gives the turn to whoever is next, or lays it down.
+func (q *commitQueue) passTurn() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.taken = len(q.waiting) > 0; q.taken {
+		q.waiting[0] <- nil
+		q.waiting = slices.Delete(q.waiting, 0, 1)
+	}
+}
+
+// refuse sends all away who wait.
+func (q *commitQueue) refuse(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, called := range q.waiting {
+		called <- err
+	}
+	q.waiting = nil
+}
+
+// close waits until all have written who came before, and has close end the connection before anybody else writes.
+func (q *commitQueue) close(close func() error) error {
+	if err := q.takeTurn(context.Background()); err != nil {
+		return err
+	}
+	defer q.passTurn()
+	q.endShared()
+	return close()
+}
