@@ -46,8 +46,10 @@ type DB struct {
 	// Now is the clock, replaced in tests.
 	Now func() time.Time
 
-	site    siteCache
-	commits *commitQueue // through which all write; nil on PostgreSQL
+	site     siteCache
+	commits  *commitQueue // through which all write; nil on PostgreSQL
+	prepared preparedQueries
+	hooks    []bun.QueryHook
 	limiter
 }
 
@@ -66,6 +68,7 @@ func Open(ctx context.Context, rawURL string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	db.writeQueries()
 	if err := db.Ping(ctx); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("the database does not answer: %w", err)
@@ -170,6 +173,7 @@ func (db *DB) Close() error {
 
 // WithHook has every query pass by hook, for logs and for tests that count.
 func (db *DB) WithHook(hook bun.QueryHook) {
+	db.hooks = append(db.hooks, hook)
 	db.write = db.write.WithQueryHook(hook)
 	if db.Postgres() {
 		db.read = db.write

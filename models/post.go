@@ -117,7 +117,34 @@ func (db *DB) DeletePost(ctx context.Context, userID, id int64) error {
 // Timeline returns the newest PageSize posts of all users older than the post before (0: from the newest), and whether
 // there are more.
 func (db *DB) Timeline(ctx context.Context, before int64) (posts []Post, more bool, err error) {
-	return scanPage(ctx, db.read.NewSelect(), before)
+	query, args := &db.prepared.newest, []any(nil)
+	if before > 0 {
+		query, args = &db.prepared.older, []any{before}
+	}
+	posts = make([]Post, 0, PageSize+1)
+	err = db.query(ctx, query, func(rows *sql.Rows) error {
+		post := Post{Author: new(Author)}
+		err := rows.Scan(&post.ID, &post.Body, &post.Timestamp, &post.UserID, &post.EditedAt, &post.Author.Username, &post.Author.DisplayName)
+		post.Author.ID = post.UserID
+		posts = append(posts, post)
+		return err
+	}, args...)
+	if err != nil {
+		return nil, false, err
+	}
+	posts, more = cutPage(posts)
+	return posts, more, nil
+}
+
+// timelineText reads a page of the timeline; from a post on, whose id is its argument, or from the newest.
+func (db *DB) timelineText(older bool) string {
+	query := db.read.NewSelect().TableExpr("posts AS post").Join("LEFT JOIN users AS author ON author.id = post.user_id").
+		Column("post.id", "post.body", "post.timestamp", "post.user_id", "post.edited_at", "author.username", "author.display_name").
+		Where(authorStays)
+	if older {
+		query = query.Where("post.id < ?", db.param(1))
+	}
+	return pageOf(query).String()
 }
 
 // UserTimeline is Timeline for the posts of one user, by name in any case; for an unknown user there are none.
@@ -126,20 +153,23 @@ func (db *DB) UserTimeline(ctx context.Context, username string, before int64) (
 		return nil, false, nil
 	}
 	user := db.read.NewSelect().Table("users").Column("id").Where("username_key = ?", key(username))
-	return scanPage(ctx, db.read.NewSelect().Where("post.user_id = (?)", user), before)
-}
-
-// scanPage reads one post more than a page holds, which tells whether there are more.
-func scanPage(ctx context.Context, query *bun.SelectQuery, before int64) (posts []Post, more bool, err error) {
-	query = query.Model(&posts).Relation("Author").Where(authorStays).OrderExpr("post.id DESC").Limit(PageSize + 1)
+	query := db.read.NewSelect().Model(&posts).Relation("Author").Where("post.user_id = (?)", user).Where(authorStays)
 	if before > 0 {
 		query = query.Where("post.id < ?", before)
 	}
-	if err := query.Scan(ctx); err != nil {
+	if err := pageOf(query).Scan(ctx); err != nil {
 		return nil, false, err
 	}
-	if len(posts) > PageSize {
-		return posts[:PageSize], true, nil
-	}
-	return posts, false, nil
+	posts, more = cutPage(posts)
+	return posts, more, nil
+}
+
+// pageOf selects one post more than a page holds, which tells whether there are more.
+func pageOf(query *bun.SelectQuery) *bun.SelectQuery {
+	return query.OrderExpr("post.id DESC").Limit(PageSize + 1)
+}
+
+// cutPage takes that post away.
+func cutPage(posts []Post) (page []Post, more bool) {
+	return posts[:min(len(posts), PageSize)], len(posts) > PageSize
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -103,53 +102,49 @@ type sessionRow struct {
 // ended, is past its expiry, was idle too long, belongs to a user who is suspended or not let in yet, is from before what
 // that user signs in with last changed, or cannot be read.
 func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
-	var row struct {
-		ID          int64
-		UserID      *int64
-		Epoch       int64
-		Data        []byte
-		LastSeen    time.Time
-		Username    string
-		DisplayName string
-		Role        Role
-		Email       string
-
-		Confirmed, SecondFactor bool
-	}
-	now := s.db.now()
-	err := s.live(s.db.read.NewSelect(), now).
-		Column("s.id", "s.user_id", "s.epoch", "s.data", "s.last_seen").
-		ColumnExpr("COALESCE(u.username, '') AS username, COALESCE(u.display_name, '') AS display_name, COALESCE(u.role, '') AS role").
-		ColumnExpr("COALESCE(u.email, '') AS email, u.email_confirmed_at IS NOT NULL AS confirmed").
-		ColumnExpr("("+hasSecondFactor+") AS second_factor").
-		Where("s.token_hash = ?", hashToken(token)).
-		Scan(ctx, &row)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, false, nil
-	}
-	if err != nil {
+	var (
+		data   []byte
+		userID sql.NullInt64
+		viewer Viewer
+		found  bool
+	)
+	visit, now := VisitFrom(ctx), s.db.now()
+	var row Visit
+	err := s.db.query(ctx, &s.db.prepared.session, func(rows *sql.Rows) error {
+		found = true
+		return rows.Scan(&row.SessionID, &userID, &row.Epoch, &data, &row.LastSeen, &viewer.Username, &viewer.DisplayName,
+			&viewer.Role, &row.Email, &viewer.Confirmed, &viewer.SecondFactor)
+	}, s.db.moment(now), s.db.moment(now.Add(-s.idle)), hashToken(token))
+	if err != nil || !found {
 		return nil, false, err
 	}
-	if _, _, err := (SessionCodec{}).Decode(row.Data); err != nil {
+	if _, _, err := (SessionCodec{}).Decode(data); err != nil {
 		return nil, false, nil
 	}
-	visit := VisitFrom(ctx)
-	visit.SessionID, visit.Email, visit.Epoch, visit.LastSeen = row.ID, row.Email, row.Epoch, row.LastSeen.UTC()
-	if row.UserID != nil {
-		visit.Viewer = &Viewer{
-			ID: *row.UserID, Username: row.Username, DisplayName: row.DisplayName, Role: row.Role,
-			Confirmed: row.Confirmed, SecondFactor: row.SecondFactor,
-		}
+	visit.SessionID, visit.Email, visit.Epoch, visit.LastSeen = row.SessionID, row.Email, row.Epoch, row.LastSeen.UTC()
+	if userID.Valid {
+		viewer.ID = userID.Int64
+		visit.Viewer = &viewer
 	}
-	return row.Data, true, nil
+	return data, true, nil
 }
 
-// live selects the sessions that count, with their users: the one definition of a live session.
-func (s *SessionStore) live(query *bun.SelectQuery, now time.Time) *bun.SelectQuery {
+// sessionText finds a session by the hash of its token, with its user. Its arguments are those of live, and the hash.
+func (db *DB) sessionText() string {
+	return live(db.read.NewSelect(), db.param(1), db.param(2)).
+		Column("s.id", "s.user_id", "s.epoch", "s.data", "s.last_seen").
+		ColumnExpr("COALESCE(u.username, ''), COALESCE(u.display_name, ''), COALESCE(u.role, '')").
+		ColumnExpr("COALESCE(u.email, ''), u.email_confirmed_at IS NOT NULL, ("+hasSecondFactor+")").
+		Where("s.token_hash = ?", db.param(3)).String()
+}
+
+// live selects the sessions that count, with their users: the one definition of a live session. Those that are not
+// remembered must have been seen since a moment.
+func live(query *bun.SelectQuery, now, seenSince any) *bun.SelectQuery {
 	return query.TableExpr("sessions AS s").
 		Join("LEFT JOIN users AS u ON u.id = s.user_id AND u.session_epoch = s.epoch AND u.suspended_at IS NULL AND u.awaiting_since IS NULL").
 		Where("s.revoked_at IS NULL AND s.expiry > ?", now).
-		Where("s.remember OR s.last_seen > ?", now.Add(-s.idle)).
+		Where("s.remember OR s.last_seen > ?", seenSince).
 		Where("s.user_id IS NULL OR u.id IS NOT NULL")
 }
 
@@ -234,7 +229,8 @@ func (s *SessionStore) Touch(ctx context.Context, visit *Visit) error {
 
 // UserSessions lists a user's live sessions, the last seen first.
 func (s *SessionStore) UserSessions(ctx context.Context, userID, current int64) (sessions []Session, err error) {
-	err = s.live(s.db.read.NewSelect(), s.db.now()).
+	now := s.db.now()
+	err = live(s.db.read.NewSelect(), now, now.Add(-s.idle)).
 		Column("s.id", "s.user_agent", "s.ip", "s.created_at", "s.last_seen", "s.expiry", "s.remember").
 		Where("s.user_id = ?", userID).OrderExpr("s.last_seen DESC, s.id DESC").Scan(ctx, &sessions)
 	for i := range sessions {
@@ -288,44 +284,4 @@ func (l Login) LoginValues() map[string]string {
 func hashToken(token string) []byte {
 	sum := sha256.Sum256([]byte(token))
 	return sum[:]
-}
-
-// SessionCodec writes session values as JSON: texts and yes-or-no only, so that nothing a database holds can become
-// another kind of value.
-type SessionCodec struct{}
-
-type sessionData struct {
-	Deadline time.Time      `json:"deadline"`
-	Values   map[string]any `json:"values"`
-}
-
-// Encode returns the JSON; values other than string and bool are an error.
-func (SessionCodec) Encode(deadline time.Time, values map[string]any) ([]byte, error) {
-	if err := checkValues(values); err != nil {
-		return nil, err
-	}
-	return json.Marshal(sessionData{deadline, values})
-}
-
-// Decode reads what Encode wrote.
-func (SessionCodec) Decode(data []byte) (time.Time, map[string]any, error) {
-	var d sessionData
-	if err := json.Unmarshal(data, &d); err != nil {
-		return time.Time{}, nil, err
-	}
-	if d.Values == nil {
-		d.Values = make(map[string]any)
-	}
-	return d.Deadline, d.Values, checkValues(d.Values)
-}
-
-func checkValues(values map[string]any) error {
-	for name, value := range values {
-		switch value.(type) {
-		case string, bool:
-		default:
-			return fmt.Errorf("session value %q is a %T", name, value)
-		}
-	}
-	return nil
 }

@@ -344,10 +344,41 @@ func TestSessionCodec(t *testing.T) {
 	if _, got, err := codec.Decode(must[[]byte](t)(codec.Encode(deadline, nil))); err != nil || got == nil {
 		t.Errorf("without values: %v, %v: scs writes into the map", got, err)
 	}
+	for n := range data {
+		if _, cut, err := codec.Decode(data[:n]); err == nil && maps.Equal(cut, values) {
+			t.Errorf("%d of %d bytes are read as all of them", n, len(data))
+		}
+	}
 	for _, value := range []any{1, int64(1), 1.5, nil, []byte("x"), []string{"x"}, map[string]any{}, deadline, struct{}{}} {
 		if _, err := codec.Encode(deadline, map[string]any{"value": value}); err == nil {
 			t.Errorf("a %T is written", value)
 		}
+	}
+}
+
+// TestNobodyIsLoggedOutByTheUpgrade: sessions were JSON once.
+func TestNobodyIsLoggedOutByTheUpgrade(t *testing.T) {
+	db := modelstest.New(t)
+	store := db.SessionStore(idle)
+	alice := modelstest.User(t, db, "alice")
+	signIn(t, db, store, "alice", "alices")
+	old := fmt.Sprintf(`{"deadline":"2030-01-31T12:00:00.5Z","values":{"__rememberMe":true,"epoch":"0","seed":"Grüße","user_id":"%d"}}`, alice.ID)
+	exec(t, db, "UPDATE sessions SET data = ?", []byte(old))
+	ctx := models.WithVisit(t.Context(), new(models.Visit))
+	data, found, err := store.FindCtx(ctx, "alices")
+	if !found || err != nil || models.VisitFrom(ctx).Viewer == nil {
+		t.Fatalf("found: %t, %v", found, err)
+	}
+	deadline, values, err := models.SessionCodec{}.Decode(data)
+	want := map[string]any{"__rememberMe": true, "epoch": "0", "seed": "Grüße", "user_id": fmt.Sprint(alice.ID)}
+	if err != nil || !maps.Equal(values, want) || !deadline.Equal(time.Date(2030, 1, 31, 12, 0, 0, 5e8, time.UTC)) {
+		t.Errorf("read %v, %v, %v", deadline, values, err)
+	}
+	if err := store.CommitCtx(ctx, "alices", must[[]byte](t)(models.SessionCodec{}.Encode(deadline, values)), deadline); err != nil {
+		t.Fatal(err)
+	}
+	if again, _, err := store.FindCtx(ctx, "alices"); err != nil || len(again) == 0 || again[0] == '{' {
+		t.Errorf("saved again as %q, %v", again, err)
 	}
 }
 
