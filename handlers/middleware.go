@@ -32,8 +32,11 @@ const (
 type requestIDKey struct{}
 
 // requestID is the random name of a request in the log and on error pages.
-func requestID(r *http.Request) string {
-	id, _ := r.Context().Value(requestIDKey{}).(string)
+func requestID(r *http.Request) string { return RequestID(r.Context()) }
+
+// RequestID is the name of the request that ctx goes with; "" if there is none.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id
 }
 
@@ -85,11 +88,13 @@ func (s *Server) logRequests(next http.Handler) http.Handler {
 		start := time.Now()
 		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		next.ServeHTTP(ww, r)
+		took := time.Since(start)
+		s.Answered(Answer{r.Method, chi.RouteContext(r.Context()).RoutePattern(), ww.Status(), ww.BytesWritten(), took})
 		visit := models.VisitFrom(r.Context())
 		attrs := []slog.Attr{
 			slog.String("id", requestID(r)), slog.String("method", r.Method), slog.String("path", loggedPath(r)),
 			slog.Int("status", ww.Status()), slog.Int("bytes", ww.BytesWritten()),
-			slog.Duration("took", time.Since(start)), slog.String("ip", visit.IP),
+			slog.Duration("took", took), slog.String("ip", visit.IP),
 		}
 		if visit.Viewer != nil {
 			attrs = append(attrs, slog.Int64("user", visit.Viewer.ID))

@@ -46,6 +46,19 @@ type Server struct {
 	router   chi.Router
 	buffers  sync.Pool // of *buffer
 	draining atomic.Bool
+	inFlight atomic.Int64
+
+	// Answered is told of each request when it was answered, by whoever watches. Set it before the first one.
+	Answered func(Answer)
+}
+
+// An Answer is what became of a request.
+type Answer struct {
+	Method string
+	Route  string // the pattern in the table of routes; "" for a path that has none
+	Status int
+	Bytes  int // of the body, as sent
+	Took   time.Duration
 }
 
 // New returns a server on a migrated database. assets are the built files of the assets folder.
@@ -56,7 +69,7 @@ func New(config Config, db *models.DB, assets fs.FS, log *slog.Logger) (*Server,
 	}
 	s := &Server{
 		config: config, db: db, assets: files, log: log,
-		store: db.SessionStore(config.SessionIdle),
+		store: db.SessionStore(config.SessionIdle), Answered: func(Answer) {},
 	}
 	s.sessions = s.newSessionManager()
 	s.router = s.newRouter()
@@ -64,7 +77,14 @@ func New(config Config, db *models.DB, assets fs.FS, log *slog.Logger) (*Server,
 }
 
 // ServeHTTP answers one request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.inFlight.Add(1)
+	defer s.inFlight.Add(-1)
+	s.router.ServeHTTP(w, r)
+}
+
+// InFlight is how many requests are being answered.
+func (s *Server) InFlight() int64 { return s.inFlight.Load() }
 
 // Store is where the sessions are kept, for the work that tidies them up.
 func (s *Server) Store() *models.SessionStore { return s.store }

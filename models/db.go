@@ -43,6 +43,8 @@ type DB struct {
 	Mail bool
 	// Keys returns the keys that seal second factors. Without it, or when it fails, there are no codes from apps.
 	Keys func() (*Keys, error)
+	// Limited is told the kind of each try that a limit stopped, by whoever watches.
+	Limited func(kind string)
 	// Now is the clock, replaced in tests.
 	Now func() time.Time
 
@@ -56,7 +58,7 @@ type DB struct {
 // Open opens the database that rawURL names, sqlite:PATH or postgres://…, and checks that it answers. A SQLite file
 // that does not exist is created, readable by its owner only; its tables come with Migrate.
 func Open(ctx context.Context, rawURL string) (*DB, error) {
-	db := &DB{Now: time.Now}
+	db := &DB{Now: time.Now, Limited: func(string) {}}
 	var err error
 	if path, ok := strings.CutPrefix(rawURL, "sqlite:"); ok {
 		err = db.openSQLite(path)
@@ -110,7 +112,7 @@ func (db *DB) openSQLite(path string) error {
 	db.write = bun.NewDB(writer, sqlitedialect.New())
 	db.read = bun.NewDB(reader, sqlitedialect.New())
 	db.commits = &commitQueue{now: func() time.Time { return db.Now() }}
-	db.limiter = &memoryLimiter{now: db.now, log: make(map[tryKey][]time.Time)}
+	db.limiter = &memoryLimiter{now: db.now, limited: db.limited, log: make(map[tryKey][]time.Time)}
 	return nil
 }
 

@@ -57,6 +57,9 @@ type limiter interface {
 	PurgeTries(ctx context.Context) error
 }
 
+// limited tells that a limit stopped a try. Limited may be set after the limiter was made.
+func (db *DB) limited(kind string) { db.Limited(kind) }
+
 // Take is TakeAll for one try.
 func (db *DB) Take(ctx context.Context, kind, key string, limit Limit) (wait time.Duration, err error) {
 	return db.TakeAll(ctx, Try{kind, key, limit})

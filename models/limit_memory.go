@@ -11,7 +11,8 @@ const limiterKeys = 100_000
 
 // A memoryLimiter counts in the memory of this process.
 type memoryLimiter struct {
-	now func() time.Time
+	now     func() time.Time
+	limited func(kind string)
 
 	mu  sync.Mutex
 	log map[tryKey][]time.Time // when the tries of a key expire, the oldest first
@@ -25,6 +26,7 @@ func (m *memoryLimiter) TakeAll(_ context.Context, tries ...Try) (time.Duration,
 	now := m.now()
 	for _, try := range tries {
 		if wait := m.wait(try, now); wait > 0 {
+			m.limited(try.Kind)
 			return wait, nil
 		}
 	}

@@ -44,6 +44,7 @@ func (l sharedLimiter) TakeAll(ctx context.Context, tries ...Try) (wait time.Dur
 				return err
 			}
 			if until.After(now) {
+				l.db.limited(try.Kind)
 				wait = until.Sub(now)
 				return nil
 			}

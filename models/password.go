@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
@@ -51,7 +52,9 @@ type Passwords struct {
 	running chan struct{}
 	waiting atomic.Int64
 	hashes  atomic.Int64
-	decoy   string // a hash that nothing fits, compared against where there is no account
+	refused atomic.Int64
+	took    atomic.Int64 // nanoseconds that the hashes have taken
+	decoy   string       // a hash that nothing fits, compared against where there is no account
 }
 
 // NewPasswords reads the list of common passwords, one a line in lower case, and hashes at the given cost.
@@ -147,13 +150,30 @@ func (p *Passwords) Verify(ctx context.Context, hash, password string) (fits, ou
 	return subtle.ConstantTimeCompare(key, want) == 1, cost != p.cost, nil
 }
 
-// Hashes returns how many hashes have been computed, for metrics and tests.
+// Hashes returns how many hashes have been computed.
 func (p *Passwords) Hashes() int64 { return p.hashes.Load() }
+
+// HashStats are what the hashing of passwords does now, and has done since the start.
+type HashStats struct {
+	Running, Waiting int64
+	Done, Refused    int64
+	Took             time.Duration // for those done; waiting is not in it
+}
+
+// Stats returns how busy the hashing is.
+func (p *Passwords) Stats() HashStats {
+	running := int64(len(p.running))
+	return HashStats{
+		Running: running, Waiting: max(0, p.waiting.Load()-running),
+		Done: p.hashes.Load(), Refused: p.refused.Load(), Took: time.Duration(p.took.Load()),
+	}
+}
 
 // derive waits its turn and computes one argon2id key.
 func (p *Passwords) derive(ctx context.Context, password string, salt []byte, cost HashCost) ([]byte, error) {
 	if p.waiting.Add(1) > maxWaiting {
 		p.waiting.Add(-1)
+		p.refused.Add(1)
 		return nil, ErrBusy
 	}
 	defer p.waiting.Add(-1)
@@ -164,6 +184,8 @@ func (p *Passwords) derive(ctx context.Context, password string, salt []byte, co
 		return nil, ctx.Err()
 	}
 	p.hashes.Add(1)
+	begin := time.Now()
+	defer func() { p.took.Add(int64(time.Since(begin))) }()
 	return argon2.IDKey([]byte(password), salt, cost.Passes, cost.MemoryKiB, cost.Threads, keyBytes), nil
 }
 

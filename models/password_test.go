@@ -106,6 +106,9 @@ func TestErrBusyWhenTooManyWait(t *testing.T) {
 	if _, err := p.Hash(t.Context(), "correct horse"); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
+	if s := p.Stats(); s.Refused != int64(busy) || s.Done < 1 || s.Took <= 0 || s.Running != 0 || s.Waiting != 0 {
+		t.Errorf("%d were told ErrBusy, the statistics are %+v", busy, s)
+	}
 }
 
 func TestAFailingListOfCommonPasswords(t *testing.T) {

@@ -3,6 +3,7 @@ package models
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -50,13 +51,14 @@ func (db *DB) moment(t time.Time) any {
 
 // query runs a preparedQuery, and has scan read each of its rows. The hooks see it as they see Bun's queries.
 func (db *DB) query(ctx context.Context, s *preparedQuery, scan func(rows *sql.Rows) error, args ...any) (err error) {
+	read := 0 // rows
 	if len(db.hooks) > 0 {
 		event := &bun.QueryEvent{DB: db.read, Query: s.text, QueryTemplate: s.text, QueryArgs: args, StartTime: time.Now()}
 		for _, hook := range db.hooks {
 			ctx = hook.BeforeQuery(ctx, event)
 		}
 		defer func() {
-			event.Err = err
+			event.Result, event.Err = driver.RowsAffected(read), err
 			for _, hook := range slices.Backward(db.hooks) {
 				hook.AfterQuery(ctx, event)
 			}
@@ -67,7 +69,7 @@ func (db *DB) query(ctx context.Context, s *preparedQuery, scan func(rows *sql.R
 		return err
 	}
 	defer rows.Close()
-	for rows.Next() {
+	for ; rows.Next(); read++ {
 		if err := scan(rows); err != nil {
 			return err
 		}

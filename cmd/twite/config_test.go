@@ -70,6 +70,8 @@ var samples = map[string]struct {
 	"limit-post-all":         {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
 	"limit-mail":             {"1/1s", "6/1h", []string{"5", "0/1m", "5/0s"}},
 	"limit-mail-all":         {"1/1s", "6/1h", []string{"5", "0/1m", "5/0s"}},
+	"metrics-addr":           {"127.0.0.1:9140", "[::1]:9140", []string{"localhost", "9140", ":http"}},
+	"slow-query":             {"1s", "0s", []string{"1", "-1s", "slow"}},
 	"log-level":              {"debug", "error", []string{"loud"}},
 	"log-format":             {one: "json", other: "text", bad: []string{"xml"}},
 }

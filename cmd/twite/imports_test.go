@@ -63,7 +63,7 @@ func covers(allowed, path string) bool {
 var guardedImports = map[string][]string{
 	"expvar":         {"github.com/go-chi/chi/v5/middleware"},
 	"html/template":  {"github.com/a-h/templ", "github.com/wneessen/go-mail"},
-	"net/http/pprof": {"github.com/go-chi/chi/v5/middleware"},
+	"net/http/pprof": {"github.com/go-chi/chi/v5/middleware", "twite/cmd/twite"}, // served at TWITE_METRICS_ADDR alone
 	"os/exec":        {"github.com/wneessen/go-mail", "modernc.org/libc"},
 	"plugin":         nil,
 	"testing":        nil,

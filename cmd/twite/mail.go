@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/wneessen/go-mail"
@@ -95,6 +97,21 @@ type worker struct {
 	resets, confirms, undos, links time.Duration
 
 	exports time.Duration // the lifetime of an export
+
+	// What was done, for the metrics.
+	tries        instruments[jobKey, atomic.Int64]
+	sent, unsent atomic.Int64
+}
+
+type jobKey struct{ kind, result string }
+
+func (k jobKey) compare(other jobKey) int {
+	return cmp.Or(strings.Compare(k.kind, other.kind), strings.Compare(k.result, other.result))
+}
+
+// tried counts a try of a job.
+func (w *worker) tried(job *models.Job, result string) {
+	w.tries.of(jobKey{string(job.Kind), result}).Add(1)
 }
 
 // worker is one for the site as configured.
@@ -134,9 +151,11 @@ func (w *worker) next(ctx context.Context) (worked bool) {
 	}
 	if err := w.do(ctx, job); err != nil {
 		failed, postponeErr := w.db.PostponeJob(ctx, job, err)
+		w.tried(job, map[bool]string{false: "failed", true: "given up"}[failed])
 		w.log.Warn("job not done", "job", job.ID, "kind", job.Kind, "attempt", job.Attempts, "gave_up", failed, "error", errors.Join(err, postponeErr))
 		return true
 	}
+	w.tried(job, "done")
 	if err := w.db.FinishJob(ctx, job); err != nil {
 		w.log.Warn("job done, but not noted", "job", job.ID, "kind", job.Kind, "error", err)
 	}
@@ -164,7 +183,13 @@ func (w *worker) do(ctx context.Context, job *models.Job) (err error) {
 	if err != nil {
 		return err
 	}
-	return w.send(ctx, to, letter)
+	err = w.send(ctx, to, letter)
+	if err != nil {
+		w.unsent.Add(1)
+		return err
+	}
+	w.sent.Add(1)
+	return nil
 }
 
 // letter makes the mail that a job is about, and says to whom; models.ErrNotFound when there is nobody to write to.

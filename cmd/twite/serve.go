@@ -40,6 +40,11 @@ func serve(ctx context.Context, env environment, args []string) error {
 	if err != nil {
 		return err
 	}
+	w := config.worker(db, log)
+	serveMetrics, err := watch(config, db, site, w, log)
+	if err != nil {
+		return err
+	}
 	sockets, err := openSockets(env, config)
 	if err != nil {
 		return err
@@ -53,8 +58,8 @@ func serve(ctx context.Context, env environment, args []string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	background.Go(func() { purge(ctx, site.Store(), db, config.Events, log) })
-	w := config.worker(db, log)
 	background.Go(func() { w.run(ctx) })
+	background.Go(func() { serveMetrics(ctx) })
 	if !config.Site.Mail {
 		log.Info("no mail is sent, since TWITE_SMTP_URL is not set: links for new passwords come from the admin pages and twite user reset-link")
 	}

@@ -68,6 +68,15 @@ func serveSettings() []setting {
 		{"limit-post-all", "TWITE_LIMIT_POST_ALL", "6000/10m", "posts and edits in all", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.PostAll })},
 		{"limit-mail", "TWITE_LIMIT_MAIL", "5/1h", "mails of one kind to one address; four times as many may be asked for from one client", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.Mail })},
 		{"limit-mail-all", "TWITE_LIMIT_MAIL_ALL", "600/1h", "mails that are asked for in all", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.MailAll })},
+		{"metrics-addr", "TWITE_METRICS_ADDR", "", "host:port where metrics and profiles are served, for this machine alone, like 127.0.0.1:9140; without, none are", (*Config).setMetricsAddr},
+		{"slow-query", "TWITE_SLOW_QUERY", "200ms", "how long a query takes to stand in the log, 0s: none does", func(c *Config, v string) error {
+			d, err := time.ParseDuration(v)
+			if err != nil || d < 0 {
+				return errors.New("must be a time like 200ms, or 0s for none")
+			}
+			c.SlowQuery = d
+			return nil
+		}},
 		{"log-level", "TWITE_LOG_LEVEL", "info", "debug, info, warn or error", func(c *Config, v string) error {
 			if c.LogLevel.UnmarshalText([]byte(v)) != nil {
 				return errors.New("must be debug, info, warn or error")
@@ -87,6 +96,15 @@ func (c *Config) setAddr(value string) error {
 		return errors.New("the port must be a number from 0 to 65535")
 	}
 	c.Addr = value
+	return nil
+}
+
+func (c *Config) setMetricsAddr(value string) error {
+	_, port, err := net.SplitHostPort(value)
+	if _, portErr := strconv.ParseUint(port, 10, 16); value != "" && (err != nil || portErr != nil) {
+		return errors.New("must be host:port, like 127.0.0.1:9140")
+	}
+	c.MetricsAddr = value
 	return nil
 }
 
