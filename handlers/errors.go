@@ -131,16 +131,16 @@ func (s *Server) showProblem(w http.ResponseWriter, r *http.Request, p problem) 
 		view.RequestID = requestID(r)
 	}
 	if p.resend || p.status >= http.StatusInternalServerError {
-		view.RetryURL, view.Retry = unsaved(r)
+		view.RetryURL, view.Retry = unsaved(w, r)
 	}
 	keepInPlace(w, r)
 	return s.render(w, r, p.status, views.ErrorPage(page, view), views.ErrorNotice(page, view))
 }
 
 // unsaved returns a form that could not be carried out, to be sent again as it was, so that no word in it is lost.
-// Passwords are not repeated.
-func unsaved(r *http.Request) (string, []views.NameValue) {
-	if r.Method != http.MethodPost || r.PostForm == nil {
+// Passwords are not repeated. Where already the session could not be looked up, nobody has read the form yet.
+func unsaved(w http.ResponseWriter, r *http.Request) (string, []views.NameValue) {
+	if r.Method != http.MethodPost || r.PostForm == nil && readForm(w, r, form{}) != nil {
 		return "", nil
 	}
 	var fields []views.NameValue

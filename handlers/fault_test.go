@@ -3,6 +3,8 @@ package handlers_test
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -80,5 +82,38 @@ func TestWithoutADatabaseNothingIsLetThrough(t *testing.T) {
 	srv.probe.fail(nil)
 	if after := srv.content(); after != before {
 		t.Errorf("the database changed:\n%s\nwas\n%s", after, before)
+	}
+}
+
+// TestK3_WhatWasTypedOutlivesADatabaseThatIsAway, which is noticed before the form is read: the page that says so has the
+// form, and sends it again. htmx leaves the box as it is.
+func TestK3_WhatWasTypedOutlivesADatabaseThatIsAway(t *testing.T) {
+	srv := newServer(t)
+	alice := srv.login("alice")
+	for _, f := range keptForms(srv, alice) {
+		before := srv.rows("SELECT * FROM posts")
+		srv.probe.fail(timesOut)
+		alice.post(f.to, form(f.field, precious, "draft_key", f.to), htmx()).wants(t, 503)
+		answer := alice.post(f.to, form(f.field, precious, "draft_key", f.to)).wants(t, 503)
+		secret := alice.post("/settings/password", form("current_password", "alice-secret", "password", "x", "password2", "x")).wants(t, 503)
+		srv.probe.fail(nil)
+		wantRetryAfter(t, answer, time.Minute)
+		if strings.Contains(secret.body, "alice-secret") {
+			t.Error("the answer repeats a password")
+		}
+		if after := srv.rows("SELECT * FROM posts"); !reflect.DeepEqual(after, before) {
+			t.Errorf("%s: the posts changed", f.to)
+		}
+		again := make(url.Values)
+		for _, field := range answer.all(".problem input[type=hidden]") {
+			again.Add(field.attr("name"), field.attr("value"))
+		}
+		if got := again.Get(f.field); got != precious {
+			t.Fatalf("%s: the form holds %q", f.to, got)
+		}
+		alice.post(f.to, again).wants(t, 303)
+		if got := alice.get(f.page).wants(t, 200); !strings.Contains(got.body, "precious") {
+			t.Errorf("%s: sent again, it is not there", f.to)
+		}
 	}
 }

@@ -53,7 +53,7 @@ type sharedTx struct {
 // others, and sees what those before it wrote: all of them are told that it is done, or none.
 func (db *DB) inTx(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
 	if db.commits == nil {
-		return db.write.RunInTx(ctx, nil, f)
+		return inPostgresTx(ctx, db.write, f)
 	}
 	alone := func(ctx context.Context, conn bun.Conn) error { return conn.RunInTx(ctx, nil, f) }
 	return db.commits.write(ctx, db.write, alone, f)

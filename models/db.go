@@ -5,30 +5,24 @@
 package models
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect"
-	"github.com/uptrace/bun/dialect/pgdialect"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
 const (
-	sqliteReaders    = 4  // connections that read while one writes
-	postgresConns    = 20 // open connections at the most
-	postgresIdle     = 5  // connections kept open
+	sqliteReaders    = 4 // connections that read while one writes
 	busyMilliseconds = 5000
 )
 
@@ -116,51 +110,14 @@ func (db *DB) openSQLite(path string) error {
 	return nil
 }
 
-func (db *DB) openPostgres(rawURL string) error {
-	dsn, err := postgresDSN(rawURL)
-	if err != nil {
-		return err
-	}
-	config, err := pgconn.ParseConfig(dsn)
-	if err != nil {
-		return err
-	}
-	pool := sql.OpenDB(newPostgresConnector(config))
-	pool.SetMaxOpenConns(postgresConns)
-	pool.SetMaxIdleConns(postgresIdle)
-	db.write = bun.NewDB(pool, pgdialect.New())
-	db.read = db.write
-	db.limiter = sharedLimiter{db}
-	return nil
-}
-
-// postgresDSN is the URL as the driver gets it, with what Twite wants where it says nothing else.
-func postgresDSN(rawURL string) (string, error) {
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		return "", errors.New("the database URL cannot be read: check it for stray characters (a password must be percent-encoded)")
-	}
-	query := u.Query()
-	// The driver alone would go on in the clear with whoever says that there is no TLS.
-	host := cmp.Or(query.Get("host"), u.Hostname(), os.Getenv("PGHOST"))
-	if !query.Has("sslmode") && os.Getenv("PGSSLMODE") == "" && !onThisMachine(host) {
-		query.Set("sslmode", "verify-full")
-	}
-	u.RawQuery = query.Encode()
-	return u.String(), nil
-}
-
-// onThisMachine reports whether a host is this one, or the folder of a socket.
-func onThisMachine(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "" || host == "localhost" || strings.HasPrefix(host, "/") || ip != nil && ip.IsLoopback()
-}
-
 // Postgres reports whether the database is PostgreSQL; otherwise it is SQLite.
 func (db *DB) Postgres() bool { return db.write.Dialect().Name() == dialect.PG }
 
 // Ping reports whether the database answers, for reading and for writing.
 func (db *DB) Ping(ctx context.Context) error {
+	if db.read == db.write {
+		return db.write.PingContext(ctx)
+	}
 	return errors.Join(db.write.PingContext(ctx), db.read.PingContext(ctx))
 }
 

@@ -1,6 +1,8 @@
 package models
 
 import (
+	"context"
+	"crypto/tls"
 	"database/sql/driver"
 	"errors"
 	"io"
@@ -115,10 +117,43 @@ func Unavailable(err error) bool {
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) { // classes 08 connection, 28 sign-in, 3D no database, 53 resources, 57 operator, 58 system
-		return len(pg.Code) == 5 && slices.Contains([]string{"08", "28", "3D", "53", "57", "58"}, pg.Code[:2])
+		return len(pg.Code) == 5 && slices.Contains([]string{"08", "28", "3D", "53", "57", "58"}, pg.Code[:2]) ||
+			pg.Code == readOnly || takenBack(err)
 	}
 	var network net.Error
 	var connect *pgconn.ConnectError
 	return errors.As(err, &network) || errors.As(err, &connect) || errors.Is(err, driver.ErrBadConn) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// Codes of PostgreSQL, from its appendix A.
+const (
+	readOnly             = "25006" // a server that only repeats another
+	serializationFailure = "40001"
+	deadlockDetected     = "40P01"
+	cannotConnectNow     = "57P03" // it starts, or recovers
+	tooManyConnections   = "53300"
+)
+
+// takenBack reports whether PostgreSQL took a transaction back so that others can go on. Nothing of it is left.
+func takenBack(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == serializationFailure || pg.Code == deadlockDetected)
+}
+
+// Away reports whether err, of opening a database, may go away by waiting alone: the server does not listen yet, starts,
+// or is not found yet. A wrong password, name or certificate stays wrong.
+func Away(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == cannotConnectNow || pg.Code == tooManyConnections
+	}
+	var alert tls.AlertError // the other side's word on a certificate, which comes as an error of the network
+	if errors.As(err, &alert) {
+		return false
+	}
+	var network *net.OpError
+	var name *net.DNSError
+	return errors.As(err, &network) || errors.As(err, &name) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, pgconn.ErrReadOnlyConnection)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"testing"
 
 	"twite/models"
@@ -101,5 +102,57 @@ func TestJ3_AFullDiskIsUnavailableAndRecovers(t *testing.T) {
 	exec(t, db, "PRAGMA max_page_count = 1000000")
 	if _, err := db.Publish(ctx, alice.ID, "Room again", ""); err != nil {
 		t.Errorf("with room again: %v", err)
+	}
+}
+
+// TestAway: a server that starts waits for a database that may be on its way, and for no other.
+func TestAway(t *testing.T) {
+	t.Setenv("PGHOST", "")
+	silent := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0")) // takes connections, and says nothing
+	defer silent.Close()
+	closed := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
+	closed.Close()
+	hasty := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
+	defer hasty.Close()
+	go func() {
+		for {
+			conn, err := hasty.Accept()
+			if err != nil {
+				return
+			}
+			conn.Close()
+		}
+	}()
+	dir := t.TempDir()
+	for name, tt := range map[string]struct {
+		url  string
+		away bool
+	}{
+		"nobody listens":       {"postgres://twite@" + closed.Addr().String() + "/twite", true},
+		"no socket yet":        {"postgres://twite@/twite?host=" + dir, true},
+		"nothing is said":      {"postgres://twite@" + silent.Addr().String() + "/twite?connect_timeout=1&sslmode=disable", true},
+		"the connection ends":  {"postgres://twite@" + hasty.Addr().String() + "/twite?sslmode=disable", true},
+		"a malformed URL":      {"postgres://twite@127.0.0.1:x/twite", false},
+		"no certificate there": {"postgres://twite@127.0.0.1/twite?sslmode=verify-full&sslrootcert=" + dir + "/none", false},
+		"a folder":             {"sqlite:" + dir, false},
+		"no folder":            {"sqlite:" + dir + "/none/twite.db", false},
+		"nothing we know":      {"mysql://localhost/twite", false},
+	} {
+		if db, err := models.Open(t.Context(), tt.url); err == nil {
+			db.Close()
+			t.Errorf("%s: it is open", name)
+		} else if models.Away(err) != tt.away {
+			t.Errorf("%s: away is %t, want %t: %v", name, !tt.away, tt.away, err)
+		}
+	}
+	db := modelstest.New(t)
+	if !db.Postgres() {
+		return
+	}
+	for code, away := range map[string]bool{"57P03": true, "53300": true, "28P01": false, "3D000": false} {
+		_, err := models.Writer(db).NewRaw("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '" + code + "'; END $$").Exec(t.Context())
+		if models.Away(err) != away {
+			t.Errorf("%s: away is %t, want %t: %v", code, !away, away, err)
+		}
 	}
 }

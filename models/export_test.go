@@ -1,6 +1,9 @@
 package models
 
 import (
+	"database/sql/driver"
+	"time"
+
 	"github.com/uptrace/bun"
 )
 
@@ -37,6 +40,16 @@ var PostgresDSN = postgresDSN
 
 // NewPostgresConnector is our driver for PostgreSQL.
 var NewPostgresConnector = newPostgresConnector
+
+// PostgresDialer makes the connections to PostgreSQL.
+var PostgresDialer = postgresDialer
+
+// ConnectPause is how long a server that did not answer is left alone, by the connector that Cautious returns.
+const ConnectPause = connectPause
+
+func Cautious(to driver.Connector, now func() time.Time) driver.Connector {
+	return &cautious{Connector: to, now: now}
+}
 
 // The rules for jobs.
 const (

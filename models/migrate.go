@@ -64,6 +64,7 @@ func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
 		if err != nil {
 			return err
 		}
+		list = nil
 		for _, name := range migrationNames() {
 			m := Migration{Name: name, Loses: losses(name)}
 			if at, ok := applied[name]; ok {

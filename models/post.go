@@ -66,15 +66,17 @@ func (db *DB) Publish(ctx context.Context, userID int64, body, draftKey string) 
 	if err := errs.err(); err != nil {
 		return nil, err
 	}
+	var published *Post
 	err := db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		published = post
 		err := tx.NewInsert().Model(post).On("CONFLICT (user_id, draft_key) DO NOTHING").Returning("id").Scan(ctx)
 		if !errors.Is(err, sql.ErrNoRows) {
 			return gone(err)
 		}
-		*post = Post{} // the key was used before: no row came back
-		return notFound(tx.NewSelect().Model(post).Where("user_id = ? AND draft_key = ?", userID, draftKey).Scan(ctx))
+		published = new(Post) // the key was used before: no row came back
+		return notFound(tx.NewSelect().Model(published).Where("user_id = ? AND draft_key = ?", userID, draftKey).Scan(ctx))
 	})
-	return post, err
+	return published, err
 }
 
 // authorStays hides the posts of those who have asked for the deletion of their account.

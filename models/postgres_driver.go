@@ -77,13 +77,17 @@ func (c *postgresConn) Close() error {
 
 func (c *postgresConn) IsValid() bool { return !c.pg.IsClosed() }
 
-// ResetSession looks at a connection before it is used again.
+// ResetSession looks at a connection before it is used again. One that does not answer soon is not waited for.
 func (c *postgresConn) ResetSession(ctx context.Context) error {
 	if c.pg.IsClosed() || c.pg.TxStatus() != 'I' {
 		return driver.ErrBadConn
 	}
-	if time.Since(c.used) > postgresTrust && c.pg.Ping(ctx) != nil {
-		return driver.ErrBadConn
+	if time.Since(c.used) > postgresTrust {
+		ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+		defer cancel()
+		if c.pg.Ping(ctx) != nil {
+			return driver.ErrBadConn
+		}
 	}
 	c.used = time.Now()
 	return nil

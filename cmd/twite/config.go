@@ -26,6 +26,8 @@ type Config struct {
 	MetricsAddr string        // "": none are served
 	SlowQuery   time.Duration // 0: no query is logged
 	Site        handlers.Config
+
+	DatabaseWait time.Duration // for a database that is not there yet when the server starts
 }
 
 // pick returns the settings with these flags, for commands that need no more, in the order in which they depend on each other.

@@ -98,6 +98,8 @@ type worker struct {
 
 	exports time.Duration // the lifetime of an export
 
+	blind bool // jobs could not be read the last time: that is in the log
+
 	// What was done, for the metrics.
 	tries        instruments[jobKey, atomic.Int64]
 	sent, unsent atomic.Int64
@@ -140,13 +142,10 @@ func (w *worker) run(ctx context.Context) {
 // next does one job, if one is due.
 func (w *worker) next(ctx context.Context) (worked bool) {
 	job, err := w.db.ClaimJob(ctx)
-	if err != nil {
-		if ctx.Err() == nil {
-			w.log.Warn("jobs cannot be read", "error", err)
-		}
-		return false
+	if ctx.Err() == nil {
+		w.sees(err)
 	}
-	if job == nil {
+	if err != nil || job == nil {
 		return false
 	}
 	if err := w.do(ctx, job); err != nil {
@@ -160,6 +159,17 @@ func (w *worker) next(ctx context.Context) (worked bool) {
 		w.log.Warn("job done, but not noted", "job", job.ID, "kind", job.Kind, "error", err)
 	}
 	return true
+}
+
+// sees logs when jobs cannot be read any more, and when they can be again; not each look in between.
+func (w *worker) sees(err error) {
+	switch {
+	case err != nil && !w.blind:
+		w.log.Warn("jobs cannot be read: they wait", "error", err)
+	case err == nil && w.blind:
+		w.log.Info("jobs can be read again")
+	}
+	w.blind = err != nil
 }
 
 // do makes an export, or a mail and sends it. An address that is nobody's is nothing to do, and so is any mail where

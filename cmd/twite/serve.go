@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"sync"
+	"time"
 
 	"twite"
 	"twite/handlers"
@@ -22,7 +23,7 @@ func serve(ctx context.Context, env environment, args []string) error {
 		return err
 	}
 	log := newLogger(env.stdout, config)
-	db, err := openDatabase(ctx, config.DatabaseURL)
+	db, err := awaitDatabase(ctx, config, log)
 	if err != nil {
 		return err
 	}
@@ -109,6 +110,28 @@ func openDatabase(ctx context.Context, url string) (*models.DB, error) {
 	}
 	db.Passwords = passwords
 	return db, nil
+}
+
+const awaitInterval = 500 * time.Millisecond // between looks for a database that is not there yet
+
+// awaitDatabase is openDatabase for a server, which may be started before its database is.
+func awaitDatabase(ctx context.Context, config Config, log *slog.Logger) (*models.DB, error) {
+	waiting, stop := context.WithTimeout(ctx, config.DatabaseWait)
+	defer stop()
+	for said := false; ; said = true {
+		db, err := openDatabase(ctx, config.DatabaseURL)
+		if err == nil || !models.Away(err) {
+			return db, err
+		}
+		if !said {
+			log.Warn("waiting for the database", "at_most", config.DatabaseWait, "error", err)
+		}
+		select {
+		case <-waiting.Done():
+			return nil, err
+		case <-time.After(awaitInterval):
+		}
+	}
 }
 
 func loadPasswords(assets fs.FS) (*models.Passwords, error) {

@@ -107,7 +107,7 @@ func TestDatabaseThatCannotBeOpened(t *testing.T) {
 	dir := t.TempDir()
 	refuses(t, "check DATABASE_URL", "--database-url", "sqlite:"+filepath.Join(dir, "nowhere", "twite.db"), "--addr", "127.0.0.1:0")
 	refuses(t, "check DATABASE_URL", "--database-url", "sqlite:"+dir, "--addr", "127.0.0.1:0")
-	refuses(t, "check DATABASE_URL", "--database-url", "postgres://nobody@127.0.0.1:1/twite", "--addr", "127.0.0.1:0")
+	refuses(t, "check DATABASE_URL", "--database-url", "postgres://nobody@127.0.0.1:1/twite", "--addr", "127.0.0.1:0", "--database-wait", "1ms")
 }
 
 // TestJ9_EveryCommandLeavesANewerSchemaAlone, and says what to do.

@@ -29,6 +29,7 @@ func serveSettings() []setting {
 			c.DatabaseURL = v
 			return nil
 		}},
+		{"database-wait", "TWITE_DATABASE_WAIT", "1m", "how long a server that starts waits for PostgreSQL to answer", durationSetting(func(c *Config) *time.Duration { return &c.DatabaseWait })},
 		{"key-file", "TWITE_KEY_FILE", "", "the file with the keys that seal second factors; default: FILE.key beside the SQLite FILE", func(c *Config, v string) error {
 			c.KeyFile = v
 			return nil

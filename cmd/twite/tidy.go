@@ -24,7 +24,8 @@ func purge(ctx context.Context, store *models.SessionStore, db *models.DB, event
 	}
 }
 
-// tidy removes what is past its time. What fails is tried again the next time.
+// tidy removes what is past its time. What fails is tried again the next time, and so is all else where the database is
+// away.
 func tidy(ctx context.Context, store *models.SessionStore, db *models.DB, events time.Duration, log *slog.Logger) {
 	for _, old := range []struct {
 		rows   string
@@ -38,8 +39,12 @@ func tidy(ctx context.Context, store *models.SessionStore, db *models.DB, events
 		{"failed jobs", func(ctx context.Context) error { return db.PurgeJobs(ctx, events) }},
 		{"security events", func(ctx context.Context) error { return db.PurgeEvents(ctx, events) }},
 	} {
-		if err := old.remove(ctx); err != nil && ctx.Err() == nil {
+		err := old.remove(ctx)
+		if err != nil && ctx.Err() == nil {
 			log.Warn("old rows not removed", "rows", old.rows, "error", err)
+		}
+		if models.Unavailable(err) {
+			return
 		}
 	}
 	if n, err := store.Purge(ctx); err != nil && ctx.Err() == nil {

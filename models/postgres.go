@@ -1,0 +1,165 @@
+package models
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+)
+
+const (
+	postgresConns    = 20               // open connections at the most
+	postgresIdle     = 5                // connections kept open
+	postgresLifetime = 30 * time.Minute // of a connection, so that all find their way after a move in the end
+
+	connectTimeout = 3 * time.Second        // for one host, unless the URL says otherwise
+	connectPause   = 500 * time.Millisecond // before a server that did not answer is tried again
+	silenceTimeout = 5 * time.Second        // after which a machine that confirms nothing is taken for dead
+
+	txTries = 5 // of a transaction that PostgreSQL took back, in all
+)
+
+func (db *DB) openPostgres(rawURL string) (err error) {
+	if db.write, err = postgresPool(rawURL, connectTimeout); err != nil {
+		return err
+	}
+	db.read = db.write
+	db.limiter = sharedLimiter{db}
+	return nil
+}
+
+// postgresPool is a pool of connections that gives up soon on a server that is away, and finds it when it is back.
+func postgresPool(rawURL string, patience time.Duration) (*bun.DB, error) {
+	dsn, err := postgresDSN(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	config, err := pgconn.ParseConfig(dsn)
+	if err != nil {
+		return nil, errUnreadableURL
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = patience
+	}
+	config.DialFunc = postgresDialer().DialContext
+	pool := sql.OpenDB(&cautious{Connector: newPostgresConnector(config), now: time.Now})
+	pool.SetMaxOpenConns(postgresConns)
+	pool.SetMaxIdleConns(postgresIdle)
+	pool.SetConnMaxLifetime(postgresLifetime)
+	return bun.NewDB(pool, pgdialect.New()), nil
+}
+
+var errUnreadableURL = errors.New("the database URL cannot be read: check it for stray characters (a password must be percent-encoded), and that the files it names are there")
+
+// postgresDSN is the URL as the driver gets it, with what Twite wants where it says nothing else.
+func postgresDSN(rawURL string) (string, error) {
+	base, rawQuery, _ := strings.Cut(rawURL, "?")
+	query, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return "", errUnreadableURL
+	}
+	hosts := hostsOf(base, query)
+	// The driver alone would go on in the clear with whoever says that there is no TLS.
+	if !query.Has("sslmode") && os.Getenv("PGSSLMODE") == "" && !onThisMachine(hosts) {
+		query.Set("sslmode", "verify-full")
+	}
+	// Of several servers one can be written to. Which one that is changes when it fails.
+	if len(hosts) > 1 && !query.Has("target_session_attrs") {
+		query.Set("target_session_attrs", "read-write")
+	}
+	if len(query) == 0 {
+		return base, nil
+	}
+	return base + "?" + query.Encode(), nil
+}
+
+// hostsOf lists the hosts that a URL without its query, the query or the environment names, as PostgreSQL reads them:
+// several may stand there, which no URL of the web has.
+func hostsOf(base string, query url.Values) []string {
+	_, place, _ := strings.Cut(base, "://")
+	place, _, _ = strings.Cut(place, "/")
+	place = place[strings.LastIndexByte(place, '@')+1:]
+	hosts := strings.Split(cmp.Or(query.Get("host"), place, os.Getenv("PGHOST")), ",")
+	for i, host := range hosts {
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		hosts[i] = strings.Trim(host, "[]")
+	}
+	return hosts
+}
+
+// onThisMachine reports whether all hosts are this one, or folders of a socket.
+func onThisMachine(hosts []string) bool {
+	for _, host := range hosts {
+		ip := net.ParseIP(host)
+		if host != "" && host != "localhost" && !strings.HasPrefix(host, "/") && (ip == nil || !ip.IsLoopback()) {
+			return false
+		}
+	}
+	return true
+}
+
+// postgresDialer finds out soon that a machine is gone that said nothing of its going, in use or not.
+func postgresDialer() *net.Dialer {
+	return &net.Dialer{
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silenceTimeout, Interval: silenceTimeout, Count: 3},
+		Control:         limitSilence,
+	}
+}
+
+// A cautious connector leaves a server that did not answer alone for a moment, so that of many who wait for a connection
+// only those who came first wait for that server.
+type cautious struct {
+	driver.Connector
+	now func() time.Time
+
+	mu     sync.Mutex
+	failed time.Time
+	err    error
+}
+
+func (c *cautious) Connect(ctx context.Context) (driver.Conn, error) {
+	if err := c.recentFailure(); err != nil {
+		return nil, err
+	}
+	conn, err := c.Connector.Connect(ctx)
+	// One that says why it refuses has answered, and one whose client has gone was not waited for.
+	if said := new(pgconn.PgError); err != nil && ctx.Err() == nil && !errors.As(err, &said) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.failed, c.err = c.now(), err
+	}
+	return conn, err
+}
+
+func (c *cautious) recentFailure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now().Sub(c.failed) < connectPause {
+		return c.err
+	}
+	return nil
+}
+
+// inPostgresTx runs f in a transaction, and commits it unless f fails. PostgreSQL may take one back to let others go on:
+// then f runs anew, so it must do the same however often it begins.
+func inPostgresTx(ctx context.Context, db *bun.DB, f func(ctx context.Context, tx bun.Tx) error) error {
+	for try := 1; ; try++ {
+		err := db.RunInTx(ctx, nil, f)
+		if try == txTries || !takenBack(err) {
+			return err
+		}
+	}
+}
