@@ -47,6 +47,8 @@ func AuditText(e models.AuditEntry) string {
 		return who + " took back an invitation of " + whom + "."
 	case models.AuditSettings:
 		return who + " changed the settings: " + e.Detail + "."
+	case models.AuditRestored:
+		return who + " restored the backup " + e.Detail + " and signed everybody out."
 	}
 	return otherDeed(who, e)
 }

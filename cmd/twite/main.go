@@ -49,6 +49,8 @@ func commands() []command {
 		{"user delete", "NAME --yes", "remove a user with all that is theirs, for good", userDelete},
 		{"audit verify", "", "check that nobody changed the audit log", auditVerify},
 		{"audit", "", "print who did what to whom, the newest first", audit},
+		{"backup", "FILE", "write the database to a file, while the site goes on", backup},
+		{"restore", "FILE", "replace the database by a backup, and sign everybody out", restore},
 		{"seed", "", "fill an empty database with a believable town", seed},
 		{"healthcheck", "", "ask the running server whether it is ready", healthcheck},
 		{"version", "", "print the version", printVersion},

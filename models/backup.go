@@ -1,0 +1,40 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+)
+
+// A Progress is told how much of something is done.
+type Progress func(done, total int)
+
+// Backup writes the database as it is at one moment to a SQLite file, while readers and writers go on, in this process
+// and in others. The file appears whole, checked to the last index and on the disk, readable by its owner only, or not at
+// all. Unless it may replace a file, it returns ErrFileExists when one is there.
+func (db *DB) Backup(ctx context.Context, path string, replace bool, progress Progress) error {
+	return writeWhole(path, replace, func(draft *os.File) error {
+		if err := db.snapshot(ctx, draft, progress); err != nil {
+			return err
+		}
+		return onFile(ctx, draft.Name(), func(file *sql.DB) error { return checkFile(ctx, file) })
+	})
+}
+
+// checkFile looks whether a SQLite file is whole: its pages, its indexes, and that each row has those it belongs to.
+func checkFile(ctx context.Context, file *sql.DB) error {
+	if err := checkPages(ctx, file, "integrity_check"); err != nil {
+		return err
+	}
+	var table string
+	err := file.QueryRowContext(ctx, `SELECT "table" FROM pragma_foreign_key_check LIMIT 1`).Scan(&table)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("rows of the table %s belong to nothing", table)
+}
