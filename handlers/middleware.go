@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
@@ -106,12 +107,20 @@ func (s *Server) logRequests(next http.Handler) http.Handler {
 // tokens are what stands in the links that mails bring: see models.IssueToken.
 var tokens = regexp.MustCompile(`[A-Z2-7]{26}`)
 
-// loggedPath is the path of a request without the tokens that some hold, be it a mangled link which no route knows.
+// loggedPath is the path of a request without the tokens that some hold, be it a mangled link which no route knows, and
+// without what would steer the terminal of who reads the log.
 func loggedPath(r *http.Request) string {
 	if route := chi.RouteContext(r.Context()); strings.HasSuffix(route.RoutePattern(), "/{token}") {
 		return route.RoutePattern()
 	}
-	return tokens.ReplaceAllString(r.URL.Path, "{token}")
+	return strings.Map(printable, tokens.ReplaceAllString(r.URL.Path, "{token}"))
+}
+
+func printable(r rune) rune {
+	if unicode.IsPrint(r) {
+		return r
+	}
+	return unicode.ReplacementChar
 }
 
 // secureHeaders stand on every answer, errors and files included.
