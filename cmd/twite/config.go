@@ -23,6 +23,7 @@ type Config struct {
 	KeyFile     string        // with the keys that seal second factors; "": see newKeyFile
 	Events      time.Duration // for which security events are kept
 	Exports     time.Duration // for which the exports of members are kept
+	Backups     Backups
 	MetricsAddr string        // "": none are served
 	SlowQuery   time.Duration // 0: no query is logged
 	Site        handlers.Config

@@ -61,6 +61,8 @@ func serve(ctx context.Context, env environment, args []string) error {
 	background.Go(func() { purge(ctx, site.Store(), db, config.Events, log) })
 	background.Go(func() { w.run(ctx) })
 	background.Go(func() { serveMetrics(ctx) })
+	backups := &scheduler{Backups: config.Backups, db: db, now: time.Now, log: log}
+	background.Go(func() { backups.run(ctx) })
 	if !config.Site.Mail {
 		log.Info("no mail is sent, since TWITE_SMTP_URL is not set: links for new passwords come from the admin pages and twite user reset-link")
 	}

@@ -69,6 +69,7 @@ func serveSettings() []setting {
 		{"limit-post-all", "TWITE_LIMIT_POST_ALL", "6000/10m", "posts and edits in all", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.PostAll })},
 		{"limit-mail", "TWITE_LIMIT_MAIL", "5/1h", "mails of one kind to one address; four times as many may be asked for from one client", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.Mail })},
 		{"limit-mail-all", "TWITE_LIMIT_MAIL_ALL", "600/1h", "mails that are asked for in all", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.MailAll })},
+	}, backupSettings(), []setting{
 		{"metrics-addr", "TWITE_METRICS_ADDR", "", "host:port where metrics and profiles are served, for this machine alone, like 127.0.0.1:9140; without, none are", (*Config).setMetricsAddr},
 		{"slow-query", "TWITE_SLOW_QUERY", "200ms", "how long a query takes to stand in the log, 0s: none does", func(c *Config, v string) error {
 			d, err := time.ParseDuration(v)

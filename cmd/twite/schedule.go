@@ -1,0 +1,160 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"twite/models"
+)
+
+const (
+	scheduleLook  = time.Minute      // between looks whether a backup is due
+	scheduleRetry = 10 * time.Minute // after one that failed
+
+	scheduledPrefix, scheduledSuffix = "twite-", ".db"
+	scheduledTime                    = "20060102T150405Z" // between the two, in UTC, so that names sort by time
+)
+
+// Backups is when backups are made, where, and how many are kept. Without Dir none are.
+type Backups struct {
+	Dir   string
+	Every time.Duration
+	Keep  int
+}
+
+func backupSettings() []setting {
+	return []setting{
+		{"backup-dir", "TWITE_BACKUP_DIR", "", "a folder of its own in which backups are made; without, none are", func(c *Config, v string) error {
+			c.Backups.Dir = v
+			return nil
+		}},
+		{"backup-every", "TWITE_BACKUP_EVERY", "24h", "how often a backup is made there", durationSetting(func(c *Config) *time.Duration { return &c.Backups.Every })},
+		{"backup-keep", "TWITE_BACKUP_KEEP", "7", "how many backups are kept there", countSetting(func(c *Config) *int { return &c.Backups.Keep })},
+	}
+}
+
+// A scheduler makes backups while the site goes on. Of several servers on PostgreSQL one does: whoever has the turn.
+type scheduler struct {
+	Backups
+	db   *models.DB
+	now  func() time.Time
+	log  *slog.Logger
+	turn *models.Turn // nil: another server's, or nobody's yet
+}
+
+// run makes backups until ctx ends.
+func (s *scheduler) run(ctx context.Context) {
+	if s.Dir == "" {
+		return
+	}
+	defer func() { s.turn.End() }()
+	for ctx.Err() == nil {
+		pause := scheduleLook
+		if err := s.look(ctx); err != nil && ctx.Err() == nil {
+			pause = scheduleRetry
+			s.log.Error("no backup made: see that the folder is there, belongs to the user that Twite runs as, and has room", "dir", s.Dir, "again_in", min(pause, s.Every), "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(min(pause, s.Every)):
+		}
+	}
+}
+
+// look makes a backup if one is due, and this server has the turn. Older ones go after it is whole.
+func (s *scheduler) look(ctx context.Context) (err error) {
+	if !s.turn.Mine(ctx) {
+		s.turn.End()
+		if s.turn, err = s.db.TakeTurn(ctx, models.BackupTurn); err != nil || s.turn == nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+		return err
+	}
+	made, err := scheduled(s.Dir, s.now())
+	if err != nil {
+		return err
+	}
+	if len(made) > 0 && s.now().Sub(made[0].at) < s.Every {
+		return nil
+	}
+	if err := removeDrafts(s.Dir); err != nil {
+		return err
+	}
+	started := time.Now()
+	path := filepath.Join(s.Dir, scheduledPrefix+s.now().UTC().Format(scheduledTime)+scheduledSuffix)
+	if err := s.db.Backup(ctx, path, false, func(int, int) {}); err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	s.log.Info("backup made", "file", path, "bytes", info.Size(), "took", time.Since(started).Round(time.Millisecond))
+	return s.removeOld()
+}
+
+// removeOld removes the oldest backups beyond those that are kept.
+func (s *scheduler) removeOld() error {
+	made, err := scheduled(s.Dir, s.now())
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, old := range made[min(s.Keep, len(made)):] {
+		err := os.Remove(old.path)
+		if err == nil {
+			s.log.Info("old backup removed", "file", old.path)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// A scheduledFile is a backup that a scheduler made.
+type scheduledFile struct {
+	path string
+	at   time.Time
+}
+
+// scheduled lists the backups in a folder that schedulers made, the newest first. What has a name of another kind is not
+// theirs. What is from the future was made under a wrong clock: it neither counts nor goes.
+func scheduled(dir string, now time.Time) (made []scheduledFile, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range entries {
+		name, hasPrefix := strings.CutPrefix(entry.Name(), scheduledPrefix)
+		name, hasSuffix := strings.CutSuffix(name, scheduledSuffix)
+		at, err := time.Parse(scheduledTime, name)
+		if err == nil && hasPrefix && hasSuffix && entry.Type().IsRegular() && !at.After(now) {
+			made = append(made, scheduledFile{filepath.Join(dir, entry.Name()), at})
+		}
+	}
+	slices.SortFunc(made, func(a, b scheduledFile) int { return cmp.Or(b.at.Compare(a.at), strings.Compare(a.path, b.path)) })
+	return made, nil
+}
+
+// removeDrafts clears away what a server left that was killed while it made a backup here.
+func removeDrafts(dir string) error {
+	drafts, err := filepath.Glob(filepath.Join(dir, "."+scheduledPrefix+"*"+scheduledSuffix+".*.part*"))
+	if err != nil {
+		return fmt.Errorf("the folder %s has a name that cannot be searched: %w", dir, err)
+	}
+	for _, draft := range drafts {
+		if err := os.Remove(draft); err != nil {
+			return err
+		}
+	}
+	return nil
+}

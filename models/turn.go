@@ -1,0 +1,47 @@
+package models
+
+import (
+	"context"
+
+	"github.com/uptrace/bun"
+)
+
+// BackupTurn is the turn to make backups.
+const BackupTurn = 7_498_375
+
+// A Turn is what one server among several has that does something for all of them. On PostgreSQL it is an advisory lock,
+// held by a connection of its own, and ends with that: the turn of a server that died is free at once. A site on SQLite
+// has one server, whose turn it always is. A nil Turn is nobody's.
+type Turn struct{ conn *bun.Conn }
+
+// TakeTurn takes a turn, which is one number for all servers; nil if it is another's.
+func (db *DB) TakeTurn(ctx context.Context, number int64) (*Turn, error) {
+	if !db.Postgres() {
+		return new(Turn), nil
+	}
+	conn, err := db.write.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var taken bool
+	if err := conn.NewRaw("SELECT pg_try_advisory_lock(?)", number).Scan(ctx, &taken); err != nil || !taken {
+		conn.Close()
+		return nil, err
+	}
+	return &Turn{&conn}, nil
+}
+
+// Mine reports whether the turn was not lost with its connection.
+func (t *Turn) Mine(ctx context.Context) bool {
+	return t != nil && (t.conn == nil || t.conn.PingContext(ctx) == nil)
+}
+
+// End gives the turn to others.
+func (t *Turn) End() {
+	if t == nil || t.conn == nil {
+		return
+	}
+	// The connection goes back to the pool, and the lock must not.
+	t.conn.ExecContext(context.Background(), "SELECT pg_advisory_unlock_all()")
+	t.conn.Close()
+}
