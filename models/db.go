@@ -19,6 +19,7 @@ import (
 	"github.com/uptrace/bun/dialect"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	_ "modernc.org/sqlite" // the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 const (
@@ -76,6 +77,9 @@ func (db *DB) openSQLite(path string) error {
 	if path == "" {
 		return errors.New("the database URL sqlite: must name a file, as in sqlite:twite.db")
 	}
+	if err := checkSQLite(sqlite3.SQLITE_VERSION); err != nil {
+		return err
+	}
 	// SQLite gives its companion files the mode of the database file, so making it first keeps all three private.
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -108,6 +112,21 @@ func (db *DB) openSQLite(path string) error {
 	db.commits = &commitQueue{now: func() time.Time { return db.Now() }}
 	db.limiter = &memoryLimiter{now: db.now, limited: db.limited, log: make(map[tryKey][]time.Time)}
 	return nil
+}
+
+// checkSQLite refuses the versions of SQLite in which a checkpoint that comes in the moment of a commit can lose
+// committed data: all with a write-ahead log before 3.51.3, but for 3.44.6, 3.50.7 and what followed those.
+func checkSQLite(version string) error {
+	var major, minor, patch int
+	if _, err := fmt.Sscanf(version, "%d.%d.%d", &major, &minor, &patch); err == nil {
+		switch {
+		case major > 3, major == 3 && minor > 51, major == 3 && minor == 51 && patch >= 3,
+			major == 3 && minor == 50 && patch >= 7, major == 3 && minor == 44 && patch >= 6:
+			return nil
+		}
+	}
+	return fmt.Errorf("this twite was built with SQLite %s, which can lose what it has committed: install a release of Twite, "+
+		"or build it with modernc.org/sqlite v1.54.0 or later", version)
 }
 
 // Postgres reports whether the database is PostgreSQL; otherwise it is SQLite.

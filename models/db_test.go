@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -111,18 +110,21 @@ func TestSQLiteKeepsItsPromises(t *testing.T) {
 }
 
 // Before 3.51.3 a race between a checkpoint and a commit could lose committed data (except in 3.50.7 and 3.44.6).
-func TestTheSQLiteVersionHasNoWALResetFault(t *testing.T) {
+func TestFaultyVersionsOfSQLiteAreRefused(t *testing.T) {
 	db, _ := newSQLite(t)
-	var version string
-	if err := models.Reader(db).NewRaw("SELECT sqlite_version()").Scan(t.Context(), &version); err != nil {
+	var inside string
+	if err := models.Reader(db).NewRaw("SELECT sqlite_version()").Scan(t.Context(), &inside); err != nil {
 		t.Fatal(err)
 	}
-	number := 0
-	for part := range strings.SplitSeq(version, ".") {
-		number = number*1000 + must[int](t)(strconv.Atoi(part))
+	for _, version := range []string{inside, "3.51.3", "3.51.10", "3.53.0", "3.54.1", "4.0.0", "3.50.7", "3.50.8", "3.44.6", "3.44.7"} {
+		if err := models.CheckSQLite(version); err != nil {
+			t.Errorf("%s is refused: %v", version, err)
+		}
 	}
-	if number < 3_051_003 {
-		t.Errorf("SQLite is %s, want 3.51.3 or later", version)
+	for _, version := range []string{"3.51.2", "3.51.0", "3.50.6", "3.49.9", "3.45.7", "3.44.5", "3.43.9", "3.7.0", "2.99.99", "3.51", "", "three", "-3.54.1"} {
+		if err := models.CheckSQLite(version); err == nil || !strings.Contains(err.Error(), "install a release") {
+			t.Errorf("%s: %v, want that it is refused with what to do", version, err)
+		}
 	}
 }
 

@@ -29,6 +29,9 @@ func Waiting(db *DB) int {
 	return len(db.commits.waiting)
 }
 
+// CheckSQLite refuses faulty versions of SQLite.
+var CheckSQLite = checkSQLite
+
 // DeleteUser is how an account goes, in a transaction that a test can hold open.
 var DeleteUser = (*DB).deleteUser
 

@@ -28,6 +28,11 @@ func serve(ctx context.Context, env environment, args []string) error {
 		return err
 	}
 	defer db.Close()
+	unlock, err := lockDatabase(config.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	db.Mail = config.Site.Mail
 	if err := db.Migrate(ctx); err != nil {
 		return err

@@ -103,6 +103,26 @@ func TestPortInUse(t *testing.T) {
 		"--database-url", "sqlite:"+filepath.Join(t.TempDir(), "other.db"), "--addr", s.addr)
 }
 
+// TestJ10_ASecondServerOnTheSameFileIsRefused, by whatever name it calls the file; other commands are not.
+func TestJ10_ASecondServerOnTheSameFileIsRefused(t *testing.T) {
+	s := newServer(t)
+	if onPostgres(t) {
+		startServer(t, s.database).stop() // several servers share one
+		return
+	}
+	link := filepath.Join(t.TempDir(), "link.db")
+	if err := os.Symlink(strings.TrimPrefix(s.database, "sqlite:"), link); err != nil {
+		t.Fatal(err)
+	}
+	for _, database := range []string{s.database, "sqlite:" + link} {
+		refuses(t, "stop it first", "--database-url", database, "--addr", "127.0.0.1:0")
+	}
+	s.member("walker")
+	s.signal(syscall.SIGKILL)
+	s.wait()
+	startServer(t, s.database).stop() // the lock has ended with the process
+}
+
 func TestDatabaseThatCannotBeOpened(t *testing.T) {
 	dir := t.TempDir()
 	refuses(t, "check DATABASE_URL", "--database-url", "sqlite:"+filepath.Join(dir, "nowhere", "twite.db"), "--addr", "127.0.0.1:0")
