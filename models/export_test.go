@@ -82,3 +82,6 @@ var (
 	MigrationText  = migrationText
 	Statements     = statements
 )
+
+// SetCopyBatch has a copy write so many rows at once.
+func SetCopyBatch(c *Copy, rows int) { c.batchRows = rows }

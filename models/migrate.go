@@ -92,10 +92,8 @@ func (db *DB) Migrated(ctx context.Context) error {
 // migrateOne applies one step in one direction under the lock; done says that none was left to apply.
 func (db *DB) migrateOne(ctx context.Context, pick func(applied map[string]time.Time) string, direction string) (done bool, err error) {
 	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if db.Postgres() {
-			if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(?)", migrationLock); err != nil {
-				return err
-			}
+		if err := db.lockMigrations(ctx, tx); err != nil {
+			return err
 		}
 		applied, err := db.applied(ctx, tx)
 		if err != nil {
@@ -115,6 +113,15 @@ func (db *DB) migrateOne(ctx context.Context, pick func(applied map[string]time.
 		return db.recordMigration(ctx, tx, name, direction)
 	})
 	return done, err
+}
+
+// lockMigrations has others who migrate wait for the end of tx. On SQLite whoever writes is alone.
+func (db *DB) lockMigrations(ctx context.Context, tx bun.Tx) error {
+	if !db.Postgres() {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(?)", migrationLock)
+	return err
 }
 
 func (db *DB) runMigration(ctx context.Context, tx bun.Tx, name, direction string) error {
@@ -184,8 +191,11 @@ func (db *DB) applied(ctx context.Context, tx bun.Tx) (map[string]time.Time, err
 	return applied, nil
 }
 
-// checkKnown refuses a schema that holds a migration this version has never heard of.
+// checkKnown refuses a schema that holds a migration this version has never heard of, and one that is half a copy.
 func checkKnown(applied map[string]time.Time) error {
+	if _, ok := applied[copyMark]; ok {
+		return ErrUnfinishedCopy
+	}
 	known := 0
 	for _, name := range migrationNames() {
 		if _, ok := applied[name]; ok {

@@ -36,6 +36,7 @@ func commands() []command {
 		{"migrate up", "", "bring the database to this version", migrateUp},
 		{"migrate down", "", "undo the newest migration", migrateDown},
 		{"migrate status", "", "list the migrations and when they were applied", migrateStatus},
+		{"db copy", "--from URL --to URL", "copy everything to another database, to move to PostgreSQL or back", dbCopy},
 		{"user add", "NAME EMAIL", "make an account", userAdd},
 		{"user list", "", "list the accounts", userList},
 		{"user passwd", "NAME", "set a password and end the user's sessions", userPasswd},
@@ -97,7 +98,7 @@ func run(ctx context.Context, env environment, args []string) error {
 			return c.run(ctx, env, args[len(words):])
 		}
 	}
-	if group := args[0]; group == "user" || group == "migrate" {
+	if group := args[0]; group == "user" || group == "migrate" || group == "db" {
 		if len(args) > 1 && isHelp(args[1]) {
 			printHelp(env.stdout, group)
 			return nil
