@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -114,6 +115,9 @@ func (b *buffer) send() {
 			values = append(h[name], values...)
 		}
 		h[name] = values
+	}
+	if b.body.Len() > 0 {
+		h.Set("Content-Length", strconv.Itoa(b.body.Len())) // else net/http sends chunks, with a write of their own for the end
 	}
 	b.to.WriteHeader(b.status)
 	b.to.Write(b.body.Bytes()) // an error here means that the reader has gone

@@ -33,6 +33,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, title string) view
 		Title: title, Path: r.URL.Path, Viewer: viewer(r), Now: s.db.CurrentTime(), SignUp: s.signUp(r), About: visit(r).Site.About,
 		Inviting: s.mayInvite(r),
 		Mail:     s.config.Mail, Unconfirmed: s.unconfirmed(r), Assets: s.assets.urls, NoIndex: !s.config.Public,
+		Markup: s.markup,
 	}
 	if r.Method == http.MethodGet && !partial(r) {
 		p.Flash = s.takeFlash(w, r)

@@ -15,6 +15,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"twite/models"
+	"twite/views"
 )
 
 // Config is what an owner may set. Every field must be given.
@@ -45,6 +46,7 @@ type Server struct {
 	log      *slog.Logger
 	router   chi.Router
 	buffers  sync.Pool // of *buffer
+	markup   *views.Markup
 	draining atomic.Bool
 	inFlight atomic.Int64
 
@@ -69,7 +71,7 @@ func New(config Config, db *models.DB, assets fs.FS, log *slog.Logger) (*Server,
 	}
 	s := &Server{
 		config: config, db: db, assets: files, log: log,
-		store: db.SessionStore(config.SessionIdle), Answered: func(Answer) {},
+		store: db.SessionStore(config.SessionIdle), Answered: func(Answer) {}, markup: views.NewMarkup(),
 	}
 	s.sessions = s.newSessionManager()
 	s.router = s.newRouter()

@@ -56,7 +56,7 @@ func admin(p Page, heading string) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = plainPlace(p, place.Value, place.Text).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = plainPlace(p.Path, place.Value, place.Text).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

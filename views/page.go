@@ -23,6 +23,7 @@ type Page struct {
 	Unconfirmed bool   // the one who looks may not publish before their address is confirmed
 	About       string // what the owner says of the site, in one line; may be empty
 	Assets      Assets
+	Markup      *Markup // what was rendered before; nil keeps nothing
 }
 
 // Assets are the addresses of the embedded files, with their content hashes.

@@ -1,0 +1,151 @@
+package views
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"sync"
+
+	"github.com/a-h/templ"
+
+	"twite/models"
+)
+
+// Markup keeps what was rendered before, by all that it was made from: what is kept is what would be rendered now, on
+// whatever node, and nothing ever has to be taken out because something changed. On the signed-in timeline posts were
+// a third of the time, the head and the menu a twentieth. The zero value keeps nothing; see NewMarkup.
+type Markup struct {
+	articles memo[postView]
+	heads    memo[headView]
+	menus    memo[menuView]
+}
+
+// NewMarkup returns one that keeps at most some 4 MiB.
+func NewMarkup() *Markup {
+	return &Markup{
+		articles: memo[postView]{most: 1500}, // of about 1 KiB each
+		heads:    memo[headView]{most: 250},
+		menus:    memo[menuView]{most: 250},
+	}
+}
+
+// A memo keeps the markup of the values that were asked for last: most of them, and at most as many again from before.
+type memo[K comparable] struct {
+	most int
+
+	mu         sync.Mutex
+	young, old map[K]string
+}
+
+// show returns the markup of key, which render makes from nothing else.
+func (m *memo[K]) show(key K, render func(K) templ.Component) templ.Component {
+	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
+		if m.most == 0 {
+			return render(key).Render(ctx, w)
+		}
+		html, known := m.get(key)
+		if !known {
+			var fresh bytes.Buffer
+			if err := render(key).Render(ctx, &fresh); err != nil {
+				return err
+			}
+			html = fresh.String()
+			m.put(key, html)
+		}
+		_, err := io.WriteString(w, html)
+		return err
+	})
+}
+
+func (m *memo[K]) get(key K) (html string, known bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if html, known = m.young[key]; known {
+		return html, true
+	}
+	if html, known = m.old[key]; known {
+		m.keep(key, html)
+	}
+	return html, known
+}
+
+func (m *memo[K]) put(key K, html string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.keep(key, html)
+}
+
+// keep notes a value as just used. When the young are enough, they become the old ones, which are forgotten.
+func (m *memo[K]) keep(key K, html string) {
+	if len(m.young) >= m.most {
+		m.old, m.young = m.young, nil
+	}
+	if m.young == nil {
+		m.young = make(map[K]string, m.most/4)
+	}
+	m.young[key] = html
+}
+
+// A postView is all that the article of a post is made from.
+type postView struct {
+	id                          int64
+	body, username, displayName string
+	at                          int64  // in Unix seconds
+	age                         string // as said now
+	edited, owned               bool
+}
+
+func viewOf(p Page, post models.Post) postView {
+	return postView{
+		id: post.ID, body: post.Body, username: post.Author.Username, displayName: post.Author.DisplayName,
+		at: post.Timestamp.Unix(), age: relativeTime(post.Timestamp, p.Now), edited: post.EditedAt != nil, owned: p.owns(post),
+	}
+}
+
+// post names the post, for addresses.
+func (v postView) post() models.Post { return models.Post{ID: v.id} }
+
+func (v postView) elementID(part string) string { return postID(part, v.post()) }
+
+// article is the article of a post in a timeline.
+func (m *Markup) article(p Page, post models.Post) templ.Component {
+	return m.of().articles.show(viewOf(p, post), timelineArticle)
+}
+
+// head is the inside of the head of a page.
+func (m *Markup) head(p Page) templ.Component {
+	return m.of().heads.show(headView{fullTitle(p), p.Description, p.NoIndex, p.Assets}, head)
+}
+
+// menu is the menu of a page.
+func (m *Markup) menu(p Page) templ.Component { return m.of().menus.show(menuOf(p), menu) }
+
+// of has a page without markup keep nothing.
+func (m *Markup) of() *Markup {
+	if m == nil {
+		return new(Markup)
+	}
+	return m
+}
+
+// A headView is all that the head of a page is made from.
+type headView struct {
+	title, description string
+	noIndex            bool
+	assets             Assets
+}
+
+// A menuView is all that the menu of a page is made from.
+type menuView struct {
+	path          string
+	username      string // of who is signed in; "" is a stranger
+	staff, signUp bool
+}
+
+func menuOf(p Page) menuView {
+	m := menuView{path: p.Path, signUp: p.SignUp}
+	if p.Viewer != nil {
+		m.username, m.staff = p.Viewer.Username, p.Viewer.Role.AtLeast(models.Moderator)
+	}
+	return m
+}
