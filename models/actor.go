@@ -81,10 +81,12 @@ func (db *DB) ActorMembers(ctx context.Context, id int64) (actor Actor, members 
 		Author Author `bun:"embed:member_"`
 		Total  int
 	}
-	err = db.read.NewSelect().TableExpr("actors AS actor").ColumnExpr("actor.*, count(u.id) OVER () AS total").
-		ColumnExpr("COALESCE(u.id, 0) AS member_id, COALESCE(u.username, '') AS member_username, COALESCE(u.display_name, '') AS member_display_name").
-		Join("LEFT JOIN users AS u ON u.favorite_actor = actor.id AND u.delete_at IS NULL").Where("actor.id = ?", id).
-		OrderExpr("u.username_key").Limit(actorMembersMax).Scan(ctx, &rows)
+	err = db.reading(ctx, func(ctx context.Context, from bun.IDB) error {
+		return from.NewSelect().TableExpr("actors AS actor").ColumnExpr("actor.*, count(u.id) OVER () AS total").
+			ColumnExpr("COALESCE(u.id, 0) AS member_id, COALESCE(u.username, '') AS member_username, COALESCE(u.display_name, '') AS member_display_name").
+			Join("LEFT JOIN users AS u ON u.favorite_actor = actor.id AND u.delete_at IS NULL").Where("actor.id = ?", id).
+			OrderExpr("u.username_key").Limit(actorMembersMax).Scan(ctx, &rows)
+	})
 	if err == nil && len(rows) == 0 {
 		err = ErrNotFound
 	}

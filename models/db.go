@@ -43,6 +43,7 @@ type DB struct {
 	// Now is the clock, replaced in tests.
 	Now func() time.Time
 
+	replica  *replica // nil: none
 	site     siteCache
 	commits  *commitQueue // through which all write; nil on PostgreSQL
 	prepared preparedQueries
@@ -144,7 +145,7 @@ func (db *DB) Ping(ctx context.Context) error {
 // file.
 func (db *DB) Close() error {
 	if db.read == db.write {
-		return db.write.Close()
+		return errors.Join(db.replica.close(), db.write.Close())
 	}
 	return errors.Join(db.read.Close(), db.commits.close(db.write.Close))
 }
@@ -155,9 +156,12 @@ func (db *DB) WithHook(hook bun.QueryHook) {
 	db.write = db.write.WithQueryHook(hook)
 	if db.Postgres() {
 		db.read = db.write
-		return
+	} else {
+		db.read = db.read.WithQueryHook(hook)
 	}
-	db.read = db.read.WithQueryHook(hook)
+	if db.replica != nil {
+		db.replica.pool = db.replica.pool.WithQueryHook(hook)
+	}
 }
 
 // now is the time as both databases keep it: UTC, in whole microseconds.

@@ -85,7 +85,9 @@ const authorStays = "author.delete_at IS NULL"
 // FindPost returns a post with its author; ErrNotFound without one.
 func (db *DB) FindPost(ctx context.Context, id int64) (*Post, error) {
 	post := new(Post)
-	err := db.read.NewSelect().Model(post).Relation("Author").Where("post.id = ?", id).Where(authorStays).Scan(ctx)
+	err := db.reading(ctx, func(ctx context.Context, from bun.IDB) error {
+		return from.NewSelect().Model(post).Relation("Author").Where("post.id = ?", id).Where(authorStays).Scan(ctx)
+	})
 	return post, notFound(err)
 }
 
@@ -123,14 +125,16 @@ func (db *DB) Timeline(ctx context.Context, before int64) (posts []Post, more bo
 	if before > 0 {
 		query, args = &db.prepared.older, []any{before}
 	}
-	posts = make([]Post, 0, PageSize+1)
-	err = db.query(ctx, query, func(rows *sql.Rows) error {
-		post := Post{Author: new(Author)}
-		err := rows.Scan(&post.ID, &post.Body, &post.Timestamp, &post.UserID, &post.EditedAt, &post.Author.Username, &post.Author.DisplayName)
-		post.Author.ID = post.UserID
-		posts = append(posts, post)
-		return err
-	}, args...)
+	err = db.reading(ctx, func(ctx context.Context, from bun.IDB) error {
+		posts = make([]Post, 0, PageSize+1)
+		return db.query(ctx, from, query, func(rows *sql.Rows) error {
+			post := Post{Author: new(Author)}
+			err := rows.Scan(&post.ID, &post.Body, &post.Timestamp, &post.UserID, &post.EditedAt, &post.Author.Username, &post.Author.DisplayName)
+			post.Author.ID = post.UserID
+			posts = append(posts, post)
+			return err
+		}, args...)
+	})
 	if err != nil {
 		return nil, false, err
 	}
@@ -154,12 +158,15 @@ func (db *DB) UserTimeline(ctx context.Context, username string, before int64) (
 	if !plausibleName(username) {
 		return nil, false, nil
 	}
-	user := db.read.NewSelect().Table("users").Column("id").Where("username_key = ?", key(username))
-	query := db.read.NewSelect().Model(&posts).Relation("Author").Where("post.user_id = (?)", user).Where(authorStays)
-	if before > 0 {
-		query = query.Where("post.id < ?", before)
-	}
-	if err := pageOf(query).Scan(ctx); err != nil {
+	err = db.reading(ctx, func(ctx context.Context, from bun.IDB) error {
+		user := from.NewSelect().Table("users").Column("id").Where("username_key = ?", key(username))
+		query := from.NewSelect().Model(&posts).Relation("Author").Where("post.user_id = (?)", user).Where(authorStays)
+		if before > 0 {
+			query = query.Where("post.id < ?", before)
+		}
+		return pageOf(query).Scan(ctx)
+	})
+	if err != nil {
 		return nil, false, err
 	}
 	posts, more = cutPage(posts)

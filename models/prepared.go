@@ -49,8 +49,8 @@ func (db *DB) moment(t time.Time) any {
 	return t.UTC().Format("2006-01-02 15:04:05.999999-07:00")
 }
 
-// query runs a preparedQuery, and has scan read each of its rows. The hooks see it as they see Bun's queries.
-func (db *DB) query(ctx context.Context, s *preparedQuery, scan func(rows *sql.Rows) error, args ...any) (err error) {
+// query runs a preparedQuery on one of the pools or on a connection of the replica, and has scan read each of its rows. The hooks see it as they see Bun's queries.
+func (db *DB) query(ctx context.Context, from bun.IDB, s *preparedQuery, scan func(rows *sql.Rows) error, args ...any) (err error) {
 	read := 0 // rows
 	if len(db.hooks) > 0 {
 		event := &bun.QueryEvent{DB: db.read, Query: s.text, QueryTemplate: s.text, QueryArgs: args, StartTime: time.Now()}
@@ -64,7 +64,7 @@ func (db *DB) query(ctx context.Context, s *preparedQuery, scan func(rows *sql.R
 			}
 		}()
 	}
-	rows, err := s.open(ctx, db, args)
+	rows, err := s.open(ctx, db, from, args)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,10 @@ func (db *DB) query(ctx context.Context, s *preparedQuery, scan func(rows *sql.R
 
 // open runs the query, prepared on SQLite. PostgreSQL gets its text each time: a prepared statement would be gone
 // behind a pooler that lends its connections for one transaction.
-func (s *preparedQuery) open(ctx context.Context, db *DB, args []any) (*sql.Rows, error) {
+func (s *preparedQuery) open(ctx context.Context, db *DB, from bun.IDB, args []any) (*sql.Rows, error) {
+	if conn, ok := from.(bun.Conn); ok { // past Bun, as below
+		return conn.Conn.QueryContext(ctx, s.text, args...)
+	}
 	if db.Postgres() {
 		return db.read.DB.QueryContext(ctx, s.text, args...)
 	}

@@ -44,8 +44,10 @@ func (db *DB) FindProfile(ctx context.Context, username string) (*Profile, error
 		return nil, ErrNotFound
 	}
 	profile := new(Profile)
-	err := db.read.NewSelect().Model(profile).Relation("Actor").Where("profile.username_key = ?", key(username)).
-		Where("profile.delete_at IS NULL AND profile.awaiting_since IS NULL").Scan(ctx)
+	err := db.reading(ctx, func(ctx context.Context, from bun.IDB) error {
+		return from.NewSelect().Model(profile).Relation("Actor").Where("profile.username_key = ?", key(username)).
+			Where("profile.delete_at IS NULL AND profile.awaiting_since IS NULL").Scan(ctx)
+	})
 	return profile, notFound(err)
 }
 

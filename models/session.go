@@ -110,7 +110,7 @@ func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 	)
 	visit, now := VisitFrom(ctx), s.db.now()
 	var row Visit
-	err := s.db.query(ctx, &s.db.prepared.session, func(rows *sql.Rows) error {
+	err := s.db.query(ctx, s.db.read, &s.db.prepared.session, func(rows *sql.Rows) error {
 		found = true
 		return rows.Scan(&row.SessionID, &userID, &row.Epoch, &data, &row.LastSeen, &viewer.Username, &viewer.DisplayName,
 			&viewer.Role, &row.Email, &viewer.Confirmed, &viewer.SecondFactor)

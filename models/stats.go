@@ -15,6 +15,9 @@ func (db *DB) Pools() map[string]sql.DBStats {
 	if db.read != db.write {
 		pools["read"] = db.read.DB.Stats()
 	}
+	if db.replica != nil {
+		pools["replica"] = db.replica.pool.DB.Stats()
+	}
 	return pools
 }
 

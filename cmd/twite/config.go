@@ -28,6 +28,7 @@ type Config struct {
 	SlowQuery   time.Duration // 0: no query is logged
 	Site        handlers.Config
 
+	ReplicaURL   string        // of a server to read from; "": none
 	DatabaseWait time.Duration // for a database that is not there yet when the server starts
 }
 

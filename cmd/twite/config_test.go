@@ -30,7 +30,8 @@ var samples = map[string]struct {
 	bad        []string
 }{
 	"database-url":           {one: "sqlite:one.db", other: "postgres://localhost/twite"}, // opening it is what shows a mistake
-	"key-file":               {one: "twite.key", other: "/etc/twite/keys"},                // reading it is what shows a mistake
+	"database-wait":          {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"key-file":               {one: "twite.key", other: "/etc/twite/keys"}, // reading it is what shows a mistake
 	"addr":                   {":80", "[::1]:8443", []string{"localhost", "80", ":http", ":65536", ":-1"}},
 	"base-url":               {"https://twite.example", "http://twite.example:8000", []string{"twite.example", "ftp://twite.example", "https://", "https://twite.example/blog", "https://a@twite.example", "https://twite.example?q", "https://twite.example#top", "%"}},
 	"registration":           {one: "closed", other: "open", bad: []string{"Open", "no"}},
@@ -127,8 +128,8 @@ func TestFlagsOverEnvironmentOverDefaults(t *testing.T) {
 	}
 	defaults := read(t, with("", ""))
 	for _, s := range serveSettings() {
-		if s.flag == "mail-from" {
-			continue // nothing without smtp-url, and then without a default: TestMailFrom
+		if s.flag == "mail-from" || s.flag == "database-read-url" {
+			continue // means nothing beside the other defaults: TestMailFrom, TestAReplicaNeedsPostgres
 		}
 		t.Run(s.flag, func(t *testing.T) {
 			v, ok := samples[s.flag]
@@ -152,6 +153,17 @@ func TestFlagsOverEnvironmentOverDefaults(t *testing.T) {
 				t.Errorf("empty values are not the default: %+v", got)
 			}
 		})
+	}
+}
+
+func TestAReplicaNeedsPostgres(t *testing.T) {
+	const primary, replica = "postgres://db1.example/twite", "postgresql://db2.example/twite"
+	if c := read(t, map[string]string{"DATABASE_URL": primary, "TWITE_DATABASE_READ_URL": replica}); c.ReplicaURL != replica {
+		t.Errorf("the replica is %q", c.ReplicaURL)
+	}
+	for database, bad := range map[string]string{"sqlite:twite.db": replica, "": replica, primary: "sqlite:twite.db"} {
+		variables := map[string]string{"DATABASE_URL": database, "TWITE_DATABASE_READ_URL": bad}
+		cli(t, variables, "").fails(t, 2, "TWITE_DATABASE_READ_URL: ")
 	}
 }
 

@@ -91,7 +91,7 @@ func (m *metrics) writeDatabase(e *exposition) {
 			e.sample(value(pool), "pool", pool)
 		}
 	}
-	of("twite_db_connections_max", "gauge", "Connections that may be open, by pool: write, and read where reading has one of its own.",
+	of("twite_db_connections_max", "gauge", "Connections that may be open, by pool: write, read where reading has one of its own, and replica.",
 		func(pool string) float64 { return float64(pools[pool].MaxOpenConnections) })
 	of("twite_db_connections_open", "gauge", "Connections that are open.",
 		func(pool string) float64 { return float64(pools[pool].OpenConnections) })
@@ -101,6 +101,10 @@ func (m *metrics) writeDatabase(e *exposition) {
 		func(pool string) float64 { return float64(pools[pool].WaitCount) })
 	of("twite_db_connection_wait_seconds_total", "counter", "Time waited for a connection.",
 		func(pool string) float64 { return pools[pool].WaitDuration.Seconds() })
+	there, here := m.db.ReplicaReads()
+	e.family("twite_db_replica_reads_total", "counter", "Reads that a replica is for, by where they ran: replica, or primary while the replica was away or behind.")
+	e.sample(float64(there), "on", "replica")
+	e.sample(float64(here), "on", "primary")
 }
 
 // writeCounted writes what the database has to be asked for. Where it does not answer, that is all there is to tell.

@@ -37,6 +37,11 @@ func serve(ctx context.Context, env environment, args []string) error {
 	if err := db.Migrate(ctx); err != nil {
 		return err
 	}
+	if config.ReplicaURL != "" {
+		if err := db.UseReplica(ctx, config.ReplicaURL, func(err error) { logReplica(log, err) }); err != nil {
+			return fmt.Errorf("%w: check TWITE_DATABASE_READ_URL", err)
+		}
+	}
 	keys := newKeyFile(config.KeyFile, config.DatabaseURL)
 	if err := keys.check(); err != nil {
 		return err
@@ -139,6 +144,15 @@ func awaitDatabase(ctx context.Context, config Config, log *slog.Logger) (*model
 		case <-time.After(awaitInterval):
 		}
 	}
+}
+
+// logReplica says when the replica is left out, and when it is used again; not each read in between.
+func logReplica(log *slog.Logger, err error) {
+	if err != nil {
+		log.Warn("the replica cannot be read: all is read from the primary", "error", err)
+		return
+	}
+	log.Info("the replica is read again")
 }
 
 func loadPasswords(assets fs.FS) (*models.Passwords, error) {

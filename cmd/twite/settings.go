@@ -29,6 +29,7 @@ func serveSettings() []setting {
 			c.DatabaseURL = v
 			return nil
 		}},
+		{"database-read-url", "TWITE_DATABASE_READ_URL", "", "postgres:// URL of a streaming replica, for timelines, profiles and posts; default: none", (*Config).setReplica},
 		{"database-wait", "TWITE_DATABASE_WAIT", "1m", "how long a server that starts waits for PostgreSQL to answer", durationSetting(func(c *Config) *time.Duration { return &c.DatabaseWait })},
 		{"key-file", "TWITE_KEY_FILE", "", "the file with the keys that seal second factors; default: FILE.key beside the SQLite FILE", func(c *Config, v string) error {
 			c.KeyFile = v
@@ -108,6 +109,23 @@ func (c *Config) setMetricsAddr(value string) error {
 	}
 	c.MetricsAddr = value
 	return nil
+}
+
+// setReplica comes after the database that is replicated.
+func (c *Config) setReplica(value string) error {
+	c.ReplicaURL = value
+	switch {
+	case value == "":
+	case !isPostgres(c.DatabaseURL):
+		return errors.New("only PostgreSQL has replicas: leave this empty, or set DATABASE_URL to a postgres:// URL")
+	case !isPostgres(value):
+		return errors.New("must be a postgres:// URL, like DATABASE_URL")
+	}
+	return nil
+}
+
+func isPostgres(url string) bool {
+	return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
 }
 
 func (c *Config) setBaseURL(value string) error {

@@ -70,9 +70,10 @@ func findPostgres() (bin string, ok bool) {
 const folderPrefix = "twite-pg-"
 
 // cluster is a PostgreSQL server on a temporary folder, reached through a unix
-// socket. It starts with the first test that needs it.
+// socket. The one that most tests share starts with the first that needs it.
 type cluster struct {
 	bin     string
+	options []string     // of the server, like "fsync=off"
 	start   func() error // once
 	dir     string       // data and socket
 	server  *exec.Cmd
@@ -80,8 +81,10 @@ type cluster struct {
 	schemas atomic.Int64
 }
 
+// newCluster is the one that tests share. It trades all durability for speed:
+// the data live no longer than the tests.
 func newCluster(bin string) *cluster {
-	c := &cluster{bin: bin}
+	c := &cluster{bin: bin, options: []string{"fsync=off", "synchronous_commit=off", "full_page_writes=off"}}
 	c.start = sync.OnceValue(c.boot)
 	return c
 }
@@ -94,6 +97,11 @@ func (c *cluster) boot() error {
 	if err := c.initdb(); err != nil {
 		return err
 	}
+	return c.open()
+}
+
+// open starts the server on its folder.
+func (c *cluster) open() error {
 	if err := c.serve(); err != nil {
 		return err
 	}
@@ -140,17 +148,13 @@ func (c *cluster) initdb() error {
 	return nil
 }
 
-// serve starts the server and returns once it accepts connections. It trades
-// all durability for speed: the data live no longer than the tests.
+// serve starts the server and returns once it accepts connections.
 func (c *cluster) serve() error {
-	c.server = c.command("postgres", "-D", c.dataDir(),
-		"-c", "listen_addresses=",
-		"-c", "unix_socket_directories="+c.dir,
-		"-c", "max_connections=200",
-		"-c", "fsync=off",
-		"-c", "synchronous_commit=off",
-		"-c", "full_page_writes=off",
-	)
+	args := []string{"-D", c.dataDir()}
+	for _, option := range append([]string{"listen_addresses=", "unix_socket_directories=" + c.dir, "max_connections=200"}, c.options...) {
+		args = append(args, "-c", option)
+	}
+	c.server = c.command("postgres", args...)
 	log, err := c.server.StderrPipe()
 	if err != nil {
 		return err
@@ -161,7 +165,7 @@ func (c *cluster) serve() error {
 	}
 	var said strings.Builder
 	for lines := bufio.NewScanner(log); lines.Scan(); {
-		if strings.Contains(lines.Text(), "ready to accept connections") {
+		if strings.Contains(lines.Text(), "ready to accept ") { // a replica adds: read-only
 			// Whoever does not read the log stops the server when the pipe is full.
 			go io.Copy(io.Discard, log)
 			return nil
@@ -212,9 +216,15 @@ func (c *cluster) stop() error {
 	if c.admin != nil {
 		c.admin.Close()
 	}
-	if c.server != nil {
-		c.server.Process.Signal(syscall.SIGQUIT) // the immediate shutdown
-		c.server.Wait()
-	}
+	c.shutDown(syscall.SIGQUIT)
 	return os.RemoveAll(c.dir)
+}
+
+// shutDown ends the server: in order (SIGINT) or at once, as in a crash (SIGQUIT).
+func (c *cluster) shutDown(how syscall.Signal) {
+	if c.server != nil {
+		c.server.Process.Signal(how)
+		c.server.Wait()
+		c.server = nil
+	}
 }
