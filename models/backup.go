@@ -19,13 +19,14 @@ func (db *DB) Backup(ctx context.Context, path string, replace bool, progress Pr
 		if err := db.snapshot(ctx, draft, progress); err != nil {
 			return err
 		}
-		return onFile(ctx, draft.Name(), func(file *sql.DB) error { return checkFile(ctx, file) })
+		return onFile(ctx, draft.Name(), func(file *sql.DB) error { return checkFile(ctx, file, "integrity_check") })
 	})
 }
 
-// checkFile looks whether a SQLite file is whole: its pages, its indexes, and that each row has those it belongs to.
-func checkFile(ctx context.Context, file *sql.DB) error {
-	if err := checkPages(ctx, file, "integrity_check"); err != nil {
+// checkFile looks whether a SQLite file is whole: its pages, by integrity_check or quick_check, and that each row has those
+// it belongs to.
+func checkFile(ctx context.Context, file *sql.DB, pages string) error {
+	if err := checkPages(ctx, file, pages); err != nil {
 		return err
 	}
 	var table string

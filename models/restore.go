@@ -52,6 +52,9 @@ func RestoreFile(ctx context.Context, backup, path string, step func(what string
 	if same, err := sameFile(backup, path); err != nil || same {
 		return Restored{}, errors.Join(err, errors.New("the backup is the database itself: name another file"))
 	}
+	if to, err := filepath.EvalSymlinks(path); err == nil {
+		path = to // where the database is, rather than what leads there
+	}
 	draft, err := os.CreateTemp(filepath.Dir(path), draftName(path)) // with mode 0600, whatever the umask
 	if err != nil {
 		return Restored{}, err
@@ -85,7 +88,7 @@ func prepare(ctx context.Context, backup string, draft *os.File, step func(what 
 		return restored, damaged(err)
 	}
 	err = onFile(ctx, draft.Name(), func(file *sql.DB) error {
-		if err := checkFile(ctx, file); err != nil {
+		if err := checkFile(ctx, file, "integrity_check"); err != nil {
 			return fmt.Errorf("%w (%w)", ErrDamaged, err)
 		}
 		return checkOurs(ctx, file)

@@ -69,6 +69,15 @@ func ApprovedMail(site, username string) Mail {
 	}
 }
 
+// DoctorMail shows the operator that mail arrives.
+func DoctorMail(site string) Mail {
+	return Mail{
+		Subject: "Mail from Twite arrives",
+		Lines:   []string{"Whoever runs the site asked for this mail, to see whether it arrives. There is nothing to do."},
+		Site:    site,
+	}
+}
+
 // RefusedMail tells somebody that they are not. Nothing about them is kept, so that it can say no more.
 func RefusedMail(site string) Mail {
 	return Mail{

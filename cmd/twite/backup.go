@@ -62,6 +62,11 @@ func restore(ctx context.Context, env environment, args []string) error {
 	if !ok {
 		return errors.New("only SQLite databases can be restored")
 	}
+	release, err := lockForRestore(config.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	defer release()
 	restored, err := models.RestoreFile(ctx, words[0], path, func(what string) { fmt.Fprintf(env.stdout, "%s …\n", what) })
 	if errors.Is(err, models.ErrNewerSchema) {
 		return fmt.Errorf("%s was made by a newer version of Twite: install that version and restore it with that; nothing is changed", words[0])
@@ -78,6 +83,14 @@ func restore(ctx context.Context, env environment, args []string) error {
 		fmt.Fprintf(env.stdout, "The database that was there is %s: remove it when you need it no more.\n", restored.Kept)
 	}
 	return nil
+}
+
+// lockForRestore keeps servers away while a database is replaced, if there is one.
+func lockForRestore(url string) (release func() error, err error) {
+	if databaseExists(url) != nil {
+		return func() error { return nil }, nil
+	}
+	return lockDatabase(url)
 }
 
 // showProgress says on a terminal how far something is; done ends the line.

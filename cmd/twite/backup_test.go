@@ -191,7 +191,7 @@ func TestBackupCommand(t *testing.T) {
 	}
 }
 
-// TestRestoreCommandRefuses with a sentence for each reason, while the site goes on.
+// TestRestoreCommandRefuses with a sentence for each reason, and the site is what it was.
 func TestRestoreCommandRefuses(t *testing.T) {
 	if onPostgres(t) {
 		t.Skip("only SQLite can be backed up so far")
@@ -208,11 +208,12 @@ func TestRestoreCommandRefuses(t *testing.T) {
 	if err := os.WriteFile(text, []byte("milk, bread, eggs"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	refuses(t, "the database is in use: stop the server", "restore", good, "--database-url", s.database)
+	refuses(t, "stop it first", "restore", good, "--database-url", s.database)
+	s.stop()
 	refuses(t, "name a file that twite backup made", "restore", text, "--database-url", s.database)
 	refuses(t, "no such file", "restore", filepath.Join(dir, "nothing.db"), "--database-url", s.database)
 	refuses(t, "was made by a newer version of Twite: install that version", "restore", newer, "--database-url", s.database)
-	d := newPlain(t, s)
+	d := newPlain(t, startServer(t, s.database))
 	d.open("/login")
 	signInAs(d, "walker")
 	d.see(at("/"), hasForm("/posts"))

@@ -53,6 +53,7 @@ func commands() []command {
 		{"backup", "FILE", "write the database to a file, while the site goes on", backup},
 		{"restore", "FILE", "replace the database by a backup, and sign everybody out", restore},
 		{"seed", "", "fill an empty database with a believable town", seed},
+		{"doctor", "", "look whether all is well, and say what to do where it is not", doctor},
 		{"healthcheck", "", "ask the running server whether it is ready", healthcheck},
 		{"version", "", "print the version", printVersion},
 	}

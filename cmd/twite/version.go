@@ -38,6 +38,15 @@ func healthcheck(ctx context.Context, env environment, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := askReady(ctx, config); err != nil {
+		return err
+	}
+	fmt.Fprintln(env.stdout, "ok")
+	return nil
+}
+
+// askReady reports why the server on this machine is not ready.
+func askReady(ctx context.Context, config Config) error {
 	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+localAddr(config.Addr)+"/readyz", nil)
@@ -52,6 +61,5 @@ func healthcheck(ctx context.Context, env environment, args []string) error {
 	if response.StatusCode != http.StatusOK {
 		return errors.New("the server is up but not ready: see its log")
 	}
-	fmt.Fprintln(env.stdout, "ok")
 	return nil
 }
