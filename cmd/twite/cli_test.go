@@ -25,7 +25,7 @@ type result struct {
 func cli(t testing.TB, variables map[string]string, stdin string, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	env := environment{func(name string) string { return variables[name] }, strings.NewReader(stdin), &stdout, &stderr}
+	env := environment{getenv: func(name string) string { return variables[name] }, stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr}
 	status := exitStatus(run(t.Context(), env, args), &stderr)
 	return result{status, stdout.String(), stderr.String()}
 }

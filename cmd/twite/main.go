@@ -27,6 +27,7 @@ type environment struct {
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
+	usage  func(*flag.FlagSet) // is given the flags of a command in place of --help's text, if it is there
 }
 
 // commands is the whole command line.
@@ -55,6 +56,9 @@ func commands() []command {
 		{"seed", "", "fill an empty database with a believable town", seed},
 		{"doctor", "", "look whether all is well, and say what to do where it is not", doctor},
 		{"healthcheck", "", "ask the running server whether it is ready", healthcheck},
+		{"completion", "bash|fish|zsh", "print a script with which a shell completes what is typed", printCompletion},
+		{"env", "", "print a file with all settings, to begin with", printSettings},
+		{"man", "", "print the manual page", printManual},
 		{"version", "", "print the version", printVersion},
 	}
 }
@@ -63,7 +67,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // who asks a second time does not want to wait
-	env := environment{os.Getenv, os.Stdin, os.Stdout, os.Stderr}
+	env := environment{getenv: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	os.Exit(exitStatus(run(ctx, env, os.Args[1:]), env.stderr))
 }
 
@@ -129,6 +133,10 @@ func newFlags(env environment, name string) *flag.FlagSet {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // errors are printed once, by exitStatus
 	flags.Usage = func() {
+		if env.usage != nil {
+			env.usage(flags)
+			return
+		}
 		for _, c := range commands() {
 			if c.name == name {
 				fmt.Fprintf(env.stdout, "Usage: twite %s [flags]\n\n%s\n", strings.TrimSpace(c.name+" "+c.usage), c.help)
