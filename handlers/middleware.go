@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -65,7 +67,27 @@ func (s *Server) identify(next http.Handler) http.Handler {
 	if len(s.config.TrustedProxies) == 0 {
 		return middleware.ClientIPFromRemoteAddr(named)
 	}
-	return middleware.ClientIPFromXFF(s.config.TrustedProxies...)(named)
+	if !slices.Contains(s.config.TrustedProxies, UnixPeers) {
+		return middleware.ClientIPFromXFF(s.config.TrustedProxies...)(named)
+	}
+	prefixes := slices.DeleteFunc(slices.Clone(s.config.TrustedProxies), func(p string) bool { return p == UnixPeers })
+	return addressed(middleware.ClientIPFromXFF(append(prefixes, unixPeer+"/128")...)(named))
+}
+
+// UnixPeers among trusted proxies are whoever comes by a socket of Unix.
+const UnixPeers = "unix"
+
+// unixPeer stands for a peer without an address. It is from the network that routers discard (RFC 6666), so nobody has it.
+const unixPeer = "100::1"
+
+// addressed gives peers of a socket of Unix an address that can be trusted like those of other proxies.
+func addressed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && addr.Network() == "unix" {
+			r.RemoteAddr = net.JoinHostPort(unixPeer, "0")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // clientKey is what address limits count by: an IPv4 address, or the /64 that one IPv6 customer has. Clients whose

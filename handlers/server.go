@@ -24,7 +24,7 @@ type Config struct {
 	Public           bool                // strangers may read
 	Mail             bool                // mail can be sent
 	Registration     models.Registration // how people come in, unless the owner says otherwise on the admin pages
-	TrustedProxies   []string            // CIDR prefixes of proxies whose X-Forwarded-For counts
+	TrustedProxies   []string            // CIDR prefixes of proxies whose X-Forwarded-For counts, and UnixPeers
 	SessionIdle      time.Duration       // after which a session that is not remembered ends
 	SessionLifetime  time.Duration       // after which it ends however busy it is
 	RememberLifetime time.Duration       // after which a remembered session ends

@@ -13,7 +13,8 @@ import (
 // Config is everything an owner may set, checked.
 type Config struct {
 	DatabaseURL string
-	Addr        string // host:port to listen on
+	Addr        string // host:port or unix:PATH to listen on
+	HTTPS       HTTPS
 	Serving     Serving
 	LogLevel    slog.Level
 	LogJSON     bool

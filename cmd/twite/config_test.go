@@ -3,6 +3,7 @@ package main
 import (
 	"maps"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,11 +33,18 @@ var samples = map[string]struct {
 	"database-url":           {one: "sqlite:one.db", other: "postgres://localhost/twite"}, // opening it is what shows a mistake
 	"database-wait":          {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
 	"key-file":               {one: "twite.key", other: "/etc/twite/keys"}, // reading it is what shows a mistake
-	"addr":                   {":80", "[::1]:8443", []string{"localhost", "80", ":http", ":65536", ":-1"}},
+	"tls-domains":            {"twite.example", "other.example, www.other.example", []string{"twite", "*.twite.example", "twite.example:443", "10.0.0.1", "bücher.example", "https://twite.example"}},
+	"acme-url":               {"https://ca.example/directory", "https://other.example/", []string{"http://ca.example", "ca.example", "https://"}},
+	"acme-email":             {"owner@twite.example", "other@twite.example", []string{"twite", "Twite <twite@twite.example>"}},
+	"tls-dir":                {one: "certs", other: "/var/lib/certs"}, // using them is what shows a mistake
+	"tls-cert":               {one: "cert.pem", other: "/etc/cert.pem"},
+	"tls-key":                {one: "key.pem", other: "/etc/key.pem"},
+	"http-addr":              {":8080", "none", []string{"localhost", "80", ":65536", "unix:twite.sock"}},
+	"addr":                   {":80", "[::1]:8443", []string{"localhost", "80", ":http", ":65536", ":-1", "unix:"}},
 	"base-url":               {"https://twite.example", "http://twite.example:8000", []string{"twite.example", "ftp://twite.example", "https://", "https://twite.example/blog", "https://a@twite.example", "https://twite.example?q", "https://twite.example#top", "%"}},
 	"registration":           {one: "closed", other: "open", bad: []string{"Open", "no"}},
 	"public":                 {one: "false", other: "true", bad: []string{"no", "2"}},
-	"trusted-proxies":        {"10.0.0.1", "10.0.0.0/8, ::1", []string{"10.0.0.0/33", "proxy.example", "10.0.0.1;10.0.0.2"}},
+	"trusted-proxies":        {"10.0.0.1", "10.0.0.0/8, ::1, unix", []string{"10.0.0.0/33", "proxy.example", "10.0.0.1;10.0.0.2"}},
 	"max-connections":        {"90", "3000", []string{"0", "-1", "many"}},
 	"max-client-connections": {"90", "3000", []string{"0", "-1", "many"}},
 	"header-timeout":         {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
@@ -73,6 +81,9 @@ var samples = map[string]struct {
 	"limit-mail-all":         {"1/1s", "6/1h", []string{"5", "0/1m", "5/0s"}},
 	"metrics-addr":           {"127.0.0.1:9140", "[::1]:9140", []string{"localhost", "9140", ":http"}},
 	"slow-query":             {"1s", "0s", []string{"1", "-1s", "slow"}},
+	"backup-dir":             {one: "backups", other: "/var/backups/twite"}, // making one is what shows a mistake
+	"backup-every":           {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},
+	"backup-keep":            {"3", "30", []string{"0", "-1", "all"}},
 	"log-level":              {"debug", "error", []string{"loud"}},
 	"log-format":             {one: "json", other: "text", bad: []string{"xml"}},
 }
@@ -116,6 +127,20 @@ func TestBaseURLFromAddress(t *testing.T) {
 		if got := read(t, nil, "--addr", addr).Site.BaseURL.String(); got != want {
 			t.Errorf("address %s makes base URL %s, want %s", addr, got, want)
 		}
+	}
+	for _, tt := range [][2]string{
+		{"--addr unix:/run/twite/twite.sock", "http://localhost"},
+		{"--tls-domains twite.example,www.twite.example", "https://twite.example"},
+		{"--tls-domains twite.example --addr :8443", "https://twite.example:8443"},
+		{"--tls-domains twite.example --base-url https://www.twite.example", "https://www.twite.example"},
+		{"--tls-cert cert.pem --tls-key key.pem --addr :8443", "https://localhost:8443"},
+	} {
+		if got := read(t, nil, strings.Fields(tt[0])...).Site.BaseURL.String(); got != tt[1] {
+			t.Errorf("%s makes base URL %s, want %s", tt[0], got, tt[1])
+		}
+	}
+	if c := read(t, nil, "--tls-domains", "twite.example"); c.Addr != ":443" || c.HTTPS.RedirectAddr != ":80" {
+		t.Errorf("with HTTPS it listens on %s and %s", c.Addr, c.HTTPS.RedirectAddr)
 	}
 	if got := read(t, nil, "--base-url", "https://twite.example/").Site.BaseURL.String(); got != "https://twite.example" {
 		t.Errorf("base URL %s", got)

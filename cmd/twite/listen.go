@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,61 +23,85 @@ const (
 
 // Serving is how many connections the server holds, and how long it waits for what.
 type Serving struct {
-	Connections       int // at the most
-	ClientConnections int // of one client
-
-	Header time.Duration // for the head of a request
-	Read   time.Duration // for a whole request
-	Write  time.Duration // for an answer to be taken, from the end of its request's head on
-	Idle   time.Duration // for the next request on a connection
-	Drain  time.Duration // between being told to stop and turning connections away
-	Stop   time.Duration // then, for requests in flight
-}
-
-// openSockets opens what the site is reached by, unless systemd has done so already.
-func openSockets(env environment, c Config) ([]net.Listener, error) {
-	passed, err := passedSockets(env.getenv)
-	if err != nil {
-		return nil, err
-	}
-	var sockets []net.Listener
-	for _, socket := range passed {
-		sockets = append(sockets, socket.Listener)
-	}
-	if sockets != nil {
-		return sockets, nil
-	}
-	socket, err := net.Listen("tcp", c.Addr)
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen: %w: is another server running there? Choose another address with --addr", err)
-	}
-	return []net.Listener{socket}, nil
+	Connections       int           // at the most
+	ClientConnections int           // of one client
+	Header            time.Duration // for the head of a request
+	Read              time.Duration // for a whole request
+	Write             time.Duration // for an answer to be taken, from the end of its request's head on
+	Idle              time.Duration // for the next request on a connection
+	Drain             time.Duration // between being told to stop and turning connections away
+	Stop              time.Duration // then, for requests in flight
 }
 
 // A front takes requests off the sockets.
 type front struct {
 	site    *handlers.Server
-	sockets []net.Listener
-	waits   Serving
+	config  Config
 	systemd supervisor
 	log     *slog.Logger
-	server  *http.Server
 	conns   *connections
+	ways    []way
+	work    []func(context.Context) // goes on beside serving
 }
 
-func newFront(site *handlers.Server, sockets []net.Listener, c Config, systemd supervisor, log *slog.Logger) *front {
-	waits := c.Serving
-	conns := newConnections(roomFor(waits.Connections, log), waits.ClientConnections, exempt(c.Site.TrustedProxies))
-	return &front{
-		site: site, sockets: sockets, waits: waits, systemd: systemd, log: log, conns: conns,
-		server: &http.Server{
-			ConnState: conns.track,
-			Handler:   site, ReadHeaderTimeout: waits.Header, ReadTimeout: waits.Read, WriteTimeout: waits.Write,
-			IdleTimeout: waits.Idle, MaxHeaderBytes: maxHeaderBytes,
-			HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: waits.Read, PingTimeout: waits.Header, WriteByteTimeout: waits.Read},
-			ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // broken connections: noise but for those who look for it
-		},
+// A way is one socket with what answers there.
+type way struct {
+	socket net.Listener
+	server *http.Server // HTTPS where it has a TLSConfig
+}
+
+func (w way) serve() error {
+	if w.server.TLSConfig != nil {
+		return w.server.ServeTLS(w.socket, "", "")
 	}
+	return w.server.Serve(w.socket)
+}
+
+// newFront puts the site behind the sockets.
+func newFront(site *handlers.Server, sockets sockets, c Config, systemd supervisor, log *slog.Logger) (*front, error) {
+	f := &front{site: site, config: c, systemd: systemd, log: log}
+	f.conns = newConnections(roomFor(c.Serving.Connections, log), c.Serving.ClientConnections, exempt(c.Site.TrustedProxies))
+	server, plain := f.newServer(site), f.newServer(toHTTPS(c.Site.BaseURL, c.HTTPS.Domains))
+	if err := f.secure(server, plain); err != nil {
+		return nil, err
+	}
+	for _, socket := range sockets.site {
+		f.ways = append(f.ways, way{socket, server})
+	}
+	for _, socket := range sockets.redirect {
+		f.ways = append(f.ways, way{socket, plain})
+	}
+	return f, nil
+}
+
+func (f *front) newServer(handler http.Handler) *http.Server {
+	waits := f.config.Serving
+	return &http.Server{
+		Handler: handler, ConnState: f.conns.track, MaxHeaderBytes: maxHeaderBytes,
+		ReadHeaderTimeout: waits.Header, ReadTimeout: waits.Read, WriteTimeout: waits.Write, IdleTimeout: waits.Idle,
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: waits.Read, PingTimeout: waits.Header, WriteByteTimeout: waits.Read},
+		ErrorLog: slog.NewLogLogger(f.log.Handler(), slog.LevelDebug), // broken connections: noise but for those who look for it
+	}
+}
+
+// secure gives the server its certificates, if it is to have some. An authority may ask the plain one whether the domain is ours.
+func (f *front) secure(server, plain *http.Server) error {
+	h := f.config.HTTPS
+	if !h.on() {
+		return nil
+	}
+	server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: suites()}
+	if h.Cert != "" {
+		files := &certificateFiles{cert: h.Cert, key: h.Key, log: f.log}
+		server.TLSConfig.GetCertificate = files.certificate
+		return files.load()
+	}
+	fetcher := newFetcher(h, h.dir(f.config.DatabaseURL), f.log)
+	server.TLSConfig.GetCertificate = fetcher.certificate
+	server.TLSConfig.NextProtos = fetcher.TLSConfig().NextProtos
+	plain.Handler = fetcher.HTTPHandler(plain.Handler)
+	f.work = append(f.work, fetcher.watch)
+	return nil
 }
 
 // roomFor is how many connections there can be: as many as are wished, but never so many that the database cannot open a file.
@@ -108,17 +133,20 @@ func exempt(proxies []string) func(netip.Addr) bool {
 
 // serveUntilDone answers requests until ctx ends, and lets those in flight finish.
 func (f *front) serveUntilDone(ctx context.Context) error {
-	watched, unwatch := context.WithCancel(context.WithoutCancel(ctx))
-	defer unwatch()
-	go f.systemd.keepAlive(watched, f.answersItself)
-	ended := make(chan error, len(f.sockets))
-	for _, socket := range f.sockets {
-		go func() { ended <- f.server.Serve(socket) }()
+	beside, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	go f.systemd.keepAlive(beside, f.answersItself)
+	ended := make(chan error, len(f.ways))
+	for _, way := range f.ways {
+		go func() { ended <- way.serve() }()
 	}
-	f.systemd.tell("READY=1", "STATUS=Serving")
+	for _, work := range f.work {
+		go work(beside)
+	}
+	f.systemd.tell("READY=1", "STATUS=Serving "+f.config.Site.BaseURL.String())
 	select {
 	case err := <-ended:
-		return errors.Join(err, f.server.Close())
+		return errors.Join(err, f.each((*http.Server).Close))
 	case <-ctx.Done():
 	}
 	return f.stop(context.WithoutCancel(ctx), ended)
@@ -131,19 +159,28 @@ func (f *front) stop(ctx context.Context, ended <-chan error) error {
 	f.log.Info("stopping: requests in flight finish first")
 	f.systemd.tell("STOPPING=1", "STATUS=Stopping")
 	f.site.Drain()
-	time.Sleep(f.waits.Drain)
-	for _, socket := range f.sockets {
-		socket.Close() // an error says that it is closed
+	waits := f.config.Serving
+	time.Sleep(waits.Drain)
+	for _, way := range f.ways {
+		way.socket.Close() // an error says that it is closed
 		<-ended
 	}
-	ctx, cancel := context.WithTimeout(ctx, f.waits.Stop)
+	ctx, cancel := context.WithTimeout(ctx, waits.Stop)
 	defer cancel()
-	f.conns.settle(ctx, f.waits.Drain) // Shutdown would drop the first request of a new connection
-	if err := f.server.Shutdown(ctx); err != nil {
-		return fmt.Errorf("some requests did not finish within %s: %w", f.waits.Stop, errors.Join(err, f.server.Close()))
+	f.conns.settle(ctx, waits.Drain) // Shutdown would drop the first request of a new connection
+	if err := f.each(func(s *http.Server) error { return s.Shutdown(ctx) }); err != nil {
+		return fmt.Errorf("some requests did not finish within %s: %w", waits.Stop, errors.Join(err, f.each((*http.Server).Close)))
 	}
 	f.log.Info("stopped")
 	return nil
+}
+
+// each does something to the servers.
+func (f *front) each(do func(*http.Server) error) (err error) {
+	for _, way := range f.ways {
+		err = errors.Join(err, do(way.server))
+	}
+	return err
 }
 
 // answersItself asks the site for its pulse. The network and the database are no part of that: that they are away is no

@@ -22,6 +22,9 @@ func serve(ctx context.Context, env environment, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := config.HTTPS.check(config); err != nil {
+		return err
+	}
 	log := newLogger(env.stdout, config)
 	db, err := awaitDatabase(ctx, config, log)
 	if err != nil {
@@ -60,10 +63,14 @@ func serve(ctx context.Context, env environment, args []string) error {
 	if err != nil {
 		return err
 	}
+	front, err := newFront(site, sockets, config, newSupervisor(env.getenv, log), log)
+	if err != nil {
+		return err
+	}
 	if err := offerSetup(ctx, env.stderr, db, config.Site.BaseURL.String()); err != nil {
 		return err
 	}
-	log.Info("Twite is serving", "url", config.Site.BaseURL.String(), "addr", sockets[0].Addr().String(), "version", versionText())
+	log.Info("Twite is serving", "url", config.Site.BaseURL.String(), "addr", sockets.site[0].Addr().String(), "version", versionText())
 	var background sync.WaitGroup
 	defer background.Wait()
 	ctx, stop := context.WithCancel(ctx)
@@ -79,7 +86,7 @@ func serve(ctx context.Context, env environment, args []string) error {
 	if keys.path == "" {
 		log.Info("nobody can set up codes from an app, since TWITE_KEY_FILE is not set: name a file there, the same on every server")
 	}
-	return newFront(site, sockets, config, newSupervisor(env.getenv, log), log).serveUntilDone(ctx)
+	return front.serveUntilDone(ctx)
 }
 
 // offerSetup prints where the owner's account can be made, while there is none. It is a secret, and so not for the log.

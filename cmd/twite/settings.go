@@ -2,10 +2,7 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"net"
-	"net/netip"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,8 +18,7 @@ type setting struct {
 	apply                     func(c *Config, value string) error
 }
 
-// serveSettings are all of them, in the order in which help and README show them. The address comes before the base
-// URL, whose default it is.
+// serveSettings are all of them, in the order in which help and README show them.
 func serveSettings() []setting {
 	return slices.Concat([]setting{
 		{"database-url", "DATABASE_URL", "sqlite:twite.db", "sqlite:FILE, or postgres://USER:PASSWORD@HOST/NAME; on another machine by verified TLS, unless ?sslmode= says otherwise", func(c *Config, v string) error {
@@ -35,14 +31,12 @@ func serveSettings() []setting {
 			c.KeyFile = v
 			return nil
 		}},
-		{"addr", "TWITE_ADDR", "127.0.0.1:8080", "host:port to listen on", (*Config).setAddr},
-		{"base-url", "TWITE_BASE_URL", "", "where people reach the site, like https://twite.example; default: from the address", (*Config).setBaseURL},
+	}, listenSettings(), []setting{
 		{"registration", "TWITE_REGISTRATION", "open", "how people come in: open, invite, approval or closed", (*Config).setRegistration},
 		{"public", "TWITE_PUBLIC", "true", "whether strangers may read: true or false", func(c *Config, v string) (err error) {
 			c.Site.Public, err = parseBool(v)
 			return err
 		}},
-		{"trusted-proxies", "TWITE_TRUSTED_PROXIES", "", "addresses or CIDR ranges of proxies whose X-Forwarded-For counts, separated by commas", (*Config).setProxies},
 	}, servingSettings(), []setting{
 		{"smtp-url", "TWITE_SMTP_URL", "", "where mail goes out: smtp://USER:PASSWORD@HOST:PORT with STARTTLS, or smtps://…; without, none is sent", (*Config).setSMTP},
 		{"mail-from", "TWITE_MAIL_FROM", "", "the address that mail comes from, like twite@twite.example", (*Config).setMailFrom},
@@ -90,18 +84,6 @@ func serveSettings() []setting {
 	})
 }
 
-func (c *Config) setAddr(value string) error {
-	_, port, err := net.SplitHostPort(value)
-	if err != nil {
-		return errors.New("must be host:port, like 127.0.0.1:8080 or :8080")
-	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return errors.New("the port must be a number from 0 to 65535")
-	}
-	c.Addr = value
-	return nil
-}
-
 func (c *Config) setMetricsAddr(value string) error {
 	_, port, err := net.SplitHostPort(value)
 	if _, portErr := strconv.ParseUint(port, 10, 16); value != "" && (err != nil || portErr != nil) {
@@ -128,49 +110,10 @@ func isPostgres(url string) bool {
 	return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
 }
 
-func (c *Config) setBaseURL(value string) error {
-	if value == "" {
-		value = "http://" + localAddr(c.Addr)
-	}
-	u, err := url.Parse(value)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return errors.New("must be http:// or https:// and a host, without a path, like https://twite.example")
-	}
-	c.Site.BaseURL = &url.URL{Scheme: u.Scheme, Host: u.Host}
-	return nil
-}
-
-// localAddr is where a server that listens on addr can be reached from its own machine.
-func localAddr(addr string) string {
-	host, port, _ := net.SplitHostPort(addr)
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	return net.JoinHostPort(host, port)
-}
-
 func (c *Config) setRegistration(value string) error {
 	c.Site.Registration = models.Registration(value)
 	if !slices.Contains(models.Registrations, c.Site.Registration) {
 		return errors.New("must be open, invite, approval or closed")
-	}
-	return nil
-}
-
-func (c *Config) setProxies(value string) error {
-	for item := range strings.SplitSeq(value, ",") {
-		item = strings.TrimSpace(item)
-		if item == "" {
-			continue
-		}
-		prefix, err := netip.ParsePrefix(item)
-		if addr, addrErr := netip.ParseAddr(item); addrErr == nil {
-			prefix, err = addr.Prefix(addr.BitLen())
-		}
-		if err != nil {
-			return fmt.Errorf("%q is no address or range like 10.0.0.1 or 10.0.0.0/8", item)
-		}
-		c.Site.TrustedProxies = append(c.Site.TrustedProxies, prefix.String())
 	}
 	return nil
 }

@@ -242,7 +242,10 @@ func TestADatabaseThatIsAwayIsNoReasonToEndTheProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.Close()
-	f := newFront(site, nil, Config{}, supervisor{}, slog.New(slog.DiscardHandler))
+	f, err := newFront(site, sockets{}, Config{Site: handlers.Config{BaseURL: new(url.URL)}}, supervisor{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := f.answersItself(t.Context()); err != nil {
 		t.Error(err)
 	}
