@@ -16,15 +16,15 @@ type Server struct {
 	c *cluster
 }
 
-// NewServer starts a server of its own for the test. In a run on SQLite the test is skipped.
-func NewServer(t testing.TB) *Server {
+// NewServer starts a server of its own for the test, with options like "fsync=on". In a run on SQLite the test is skipped.
+func NewServer(t testing.TB, options ...string) *Server {
 	t.Helper()
 	os.Getenv(databaseVariable) // as in postgresURL
 	if postgres == nil {
 		t.Skip("about PostgreSQL alone")
 	}
 	// The processes are killed, never the machine: what they wrote without fsync is still there.
-	s := &Server{t, &cluster{bin: postgres.bin, options: []string{"fsync=off", "full_page_writes=off"}}}
+	s := &Server{t, &cluster{bin: postgres.bin, options: append([]string{"fsync=off", "full_page_writes=off"}, options...)}}
 	t.Cleanup(func() { s.must(s.c.stop()) })
 	s.must(s.c.boot())
 	return s
