@@ -216,7 +216,7 @@ func withoutMark(names []string) []string {
 
 // begin marks the target and empties it of what came with the tables, unless it is this copy's own already, and compares
 // the tables of both.
-func (c *Copy) begin(ctx context.Context, source, target bun.Conn) (err error) {
+func (c *Copy) begin(ctx context.Context, source bun.Conn, target bun.IDB) (err error) {
 	if c.tables, err = c.From.copyTables(ctx, source); err != nil {
 		return err
 	}
@@ -281,7 +281,7 @@ func (c *Copy) empty(ctx context.Context, tx bun.Tx) error {
 var errSourceChanged = errors.New("the source has changed since the copy began")
 
 // copyAll copies each table and finishes. Where an earlier copy was of another state, it begins once more.
-func (c *Copy) copyAll(ctx context.Context, source, target bun.Conn) (int, int64, error) {
+func (c *Copy) copyAll(ctx context.Context, source bun.Conn, target bun.IDB) (int, int64, error) {
 	want, err := c.copyTables(ctx, source, target)
 	if errors.Is(err, errSourceChanged) {
 		c.report(CopyProgress{Again: true})
@@ -297,7 +297,7 @@ func (c *Copy) copyAll(ctx context.Context, source, target bun.Conn) (int, int64
 }
 
 // copyTables brings every row to the target, and returns the tally of each table of the source.
-func (c *Copy) copyTables(ctx context.Context, source, target bun.Conn) ([]tally, error) {
+func (c *Copy) copyTables(ctx context.Context, source bun.Conn, target bun.IDB) ([]tally, error) {
 	c.progress = CopyProgress{}
 	for _, t := range c.tables {
 		var n int64
@@ -319,7 +319,7 @@ func (c *Copy) copyTables(ctx context.Context, source, target bun.Conn) ([]tally
 }
 
 // copyTable copies the rows that the target does not have. Those that it has must be the first of the source.
-func (c *Copy) copyTable(ctx context.Context, source, target bun.Conn, table copyTable) (tally, error) {
+func (c *Copy) copyTable(ctx context.Context, source bun.Conn, target bun.IDB, table copyTable) (tally, error) {
 	c.progress.Table, c.progress.Rows, c.progress.Whole = table.name, 0, false
 	has, err := c.To.tally(ctx, target, table)
 	if err != nil {
@@ -357,7 +357,7 @@ func (c *Copy) copyTable(ctx context.Context, source, target bun.Conn, table cop
 }
 
 // insert writes a batch.
-func (c *Copy) insert(ctx context.Context, target bun.Conn, table copyTable, batch [][]any) error {
+func (c *Copy) insert(ctx context.Context, target bun.IDB, table copyTable, batch [][]any) error {
 	names, columns := table.names()
 	args := append([]any{bun.Ident(table.name)}, columns...)
 	for _, row := range batch {
@@ -379,7 +379,7 @@ func (c *Copy) insert(ctx context.Context, target bun.Conn, table copyTable, bat
 }
 
 // write runs f in a transaction on the target that moves the step on, if nobody else has.
-func (c *Copy) write(ctx context.Context, target bun.Conn, f func(ctx context.Context, tx bun.Tx) error) error {
+func (c *Copy) write(ctx context.Context, target bun.IDB, f func(ctx context.Context, tx bun.Tx) error) error {
 	err := target.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		moved := tx.NewUpdate().Table(copyMark).Set("step = ?", c.step+1).Where("step = ?", c.step)
 		if err := oneRow(moved.Exec(ctx)); errors.Is(err, ErrNotFound) {
@@ -396,7 +396,7 @@ func (c *Copy) write(ctx context.Context, target bun.Conn, f func(ctx context.Co
 }
 
 // finish checks every table and makes the target a database of its own, all in one transaction.
-func (c *Copy) finish(ctx context.Context, source, target bun.Conn, want []tally) (tables int, rows int64, err error) {
+func (c *Copy) finish(ctx context.Context, source bun.Conn, target bun.IDB, want []tally) (tables int, rows int64, err error) {
 	err = c.write(ctx, target, func(ctx context.Context, tx bun.Tx) error {
 		if err := c.checkReferences(ctx, tx); err != nil {
 			return err

@@ -44,11 +44,18 @@ type Restored struct {
 	Newest       time.Time // when the newest of its posts was written; zero without one
 }
 
-// RestoreFile replaces the SQLite database at path by a backup, brought to this version's schema. Nothing that signed
+// Restore replaces the database that rawURL names by a backup, brought to this version's schema. Nothing that signed
 // somebody in at the time of the backup does so afterwards. It checks the backup first, and refuses while others have the
-// database open. Killed at any moment it leaves the one database or the other, whole; the old one keeps existing under
-// another name. step is told before each step what comes.
-func RestoreFile(ctx context.Context, backup, path string, step func(what string)) (Restored, error) {
+// database open. Killed at any moment it leaves the one database or the other, whole; the old one keeps existing: beside
+// the new one as a file, or as a backup of PostgreSQL beside the backup. step is told before each step what comes.
+func Restore(ctx context.Context, backup, rawURL string, step func(what string)) (Restored, error) {
+	if path, ok := SQLitePath(rawURL); ok {
+		return restoreFile(ctx, backup, path, step)
+	}
+	return restorePostgres(ctx, backup, rawURL, step)
+}
+
+func restoreFile(ctx context.Context, backup, path string, step func(what string)) (Restored, error) {
 	if same, err := sameFile(backup, path); err != nil || same {
 		return Restored{}, errors.Join(err, errors.New("the backup is the database itself: name another file"))
 	}
@@ -250,7 +257,7 @@ func replaceDatabase(ctx context.Context, draft *os.File, path string, step func
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", put()
 	}
-	kept = freeName(path + ".before-" + time.Now().UTC().Format(restoredTime))
+	kept = keptName(path)
 	step("Keeping the database as it is as " + kept)
 	err = alone(ctx, path, func() error {
 		if err := errors.Join(os.Link(path, kept), syncFolder(filepath.Dir(path))); err != nil {
@@ -266,8 +273,9 @@ func replaceDatabase(ctx context.Context, draft *os.File, path string, step func
 	return kept, err
 }
 
-// freeName is name, or with a number after it, so that no file has it.
-func freeName(name string) string {
+// keptName is what the database is called that was there before, or with a number after it, so that no file has it.
+func keptName(path string) string {
+	name := path + ".before-" + time.Now().UTC().Format(restoredTime)
 	free := name
 	for n := 2; ; n++ {
 		if _, err := os.Lstat(free); err != nil {

@@ -68,7 +68,7 @@ func (s siteFile) publish(body string) {
 }
 
 func (s siteFile) restore(backup string) (models.Restored, error) {
-	return models.RestoreFile(s.t.Context(), backup, s.path, func(string) {})
+	return models.Restore(s.t.Context(), backup, "sqlite:"+s.path, func(string) {})
 }
 
 // files are the hashes of what stands in the database's folder.
@@ -294,7 +294,7 @@ func TestRestoreKilledAtEachStep(t *testing.T) {
 		copyFolder(t, filepath.Dir(s.path), filepath.Dir(killed.path)) // with the log
 	})
 	steps := 0
-	_, err := models.RestoreFile(t.Context(), backup, killed.path, func(string) {
+	_, err := models.Restore(t.Context(), backup, "sqlite:"+killed.path, func(string) {
 		steps++
 		left := filepath.Join(t.TempDir(), "twite.db")
 		copyFolder(t, filepath.Dir(killed.path), filepath.Dir(left))
@@ -375,4 +375,82 @@ func TestBackupIsCheckedToTheLastIndex(t *testing.T) {
 		t.Error("the progress does not end with all done")
 	}
 	wantBodies(t, path, "before")
+}
+
+// TestRestorePostgres: a backup of PostgreSQL is a file as of SQLite. What it replaces is kept as another one.
+func TestRestorePostgres(t *testing.T) {
+	url, ctx := modelstest.URL(t), t.Context()
+	db := modelstest.Open(t, url)
+	if !db.Postgres() {
+		t.Skip("of PostgreSQL")
+	}
+	if err := db.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	alice := modelstest.User(t, db, "alice")
+	must[*models.Post](t)(db.Publish(ctx, alice.ID, "before", ""))
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	if err := db.Backup(ctx, backup, false, func(int, int) {}); err != nil {
+		t.Fatal(err)
+	}
+	wantBodies(t, backup, "before")
+	after := must[*models.Post](t)(db.Publish(ctx, alice.ID, "after", ""))
+
+	restore := func() (models.Restored, error) { return models.Restore(ctx, backup, url, func(string) {}) }
+	serving := must[*models.Turn](t)(db.ShareTurn(ctx, models.ServingTurn))
+	_, err := restore()
+	wantError(t, err, models.ErrDatabaseUsed)
+	if n := count(t, db, "SELECT count(*) FROM posts"); n != 2 {
+		t.Errorf("%d posts after a restore that was refused, want 2", n)
+	}
+	serving.End()
+
+	epoch := count(t, db, "SELECT session_epoch FROM users")
+	restored := must[models.Restored](t)(restore())
+	if n := count(t, db, "SELECT count(*) FROM posts WHERE body = 'before'"); n != 1 || count(t, db, "SELECT count(*) FROM posts") != 1 {
+		t.Error("the posts are not those of the backup")
+	}
+	if now := count(t, db, "SELECT session_epoch FROM users"); now <= epoch {
+		t.Errorf("the epoch was %d, is %d", epoch, now)
+	}
+	wantBodies(t, restored.Kept, "before", "after")
+	if again := must[*models.Post](t)(db.Publish(ctx, alice.ID, "again", "")); again.ID != after.ID {
+		t.Errorf("the next post has the id %d, want %d, which follows on the backup's last", again.ID, after.ID)
+	}
+	must[int](t)(db.VerifyAudit(ctx))
+
+	elsewhere := modelstest.URL(t) // empty
+	if restored := must[models.Restored](t)(models.Restore(ctx, backup, elsewhere, func(string) {})); restored.Kept != "" {
+		t.Errorf("%q was kept, and there was nothing", restored.Kept)
+	}
+}
+
+// TestTurns: one has it, or several share it, and those of another site are not in the way.
+func TestTurns(t *testing.T) {
+	servers, ctx := nodes(t, 2), t.Context()
+	one, other := servers[0], servers[1]
+	if !one.Postgres() {
+		if !must[*models.Turn](t)(one.TakeTurn(ctx, models.BackupTurn)).Mine(ctx) {
+			t.Error("it is always the turn of the one server on SQLite")
+		}
+		return
+	}
+	mine := must[*models.Turn](t)(one.TakeTurn(ctx, models.BackupTurn))
+	if !mine.Mine(ctx) || must[*models.Turn](t)(other.TakeTurn(ctx, models.BackupTurn)) != nil || must[*models.Turn](t)(other.ShareTurn(ctx, models.BackupTurn)) != nil {
+		t.Error("two have the turn")
+	}
+	must[*models.Turn](t)(modelstest.New(t).TakeTurn(ctx, models.BackupTurn)).End()
+	mine.End()
+	mine.End() // once too often does nothing
+	shared := must[*models.Turn](t)(other.ShareTurn(ctx, models.BackupTurn))
+	must[*models.Turn](t)(one.ShareTurn(ctx, models.BackupTurn)).End()
+	if must[*models.Turn](t)(one.TakeTurn(ctx, models.BackupTurn)) != nil {
+		t.Error("somebody has alone what another shares")
+	}
+	shared.End()
+	lost := must[*models.Turn](t)(one.TakeTurn(ctx, models.BackupTurn))
+	exec(t, other, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 7498375 AND pid <> pg_backend_pid()")
+	if lost.Mine(ctx) {
+		t.Error("a turn outlives its connection")
+	}
 }

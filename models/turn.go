@@ -6,8 +6,11 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// BackupTurn is the turn to make backups.
-const BackupTurn = 7_498_375
+// Turns, by number.
+const (
+	BackupTurn  = 7_498_375 // to make backups
+	ServingTurn = 7_498_376 // to have the database to oneself; all servers share it otherwise
+)
 
 // A Turn is what one server among several has that does something for all of them. On PostgreSQL it is an advisory lock,
 // held by a connection of its own, and ends with that: the turn of a server that died is free at once. A site on SQLite
@@ -15,7 +18,16 @@ const BackupTurn = 7_498_375
 type Turn struct{ conn *bun.Conn }
 
 // TakeTurn takes a turn, which is one number for all servers; nil if it is another's.
-func (db *DB) TakeTurn(ctx context.Context, number int64) (*Turn, error) {
+func (db *DB) TakeTurn(ctx context.Context, number int) (*Turn, error) {
+	return db.takeTurn(ctx, "SELECT pg_try_advisory_lock(?, hashtext(current_schema()))", number)
+}
+
+// ShareTurn takes a turn that others may share; nil if somebody has it alone.
+func (db *DB) ShareTurn(ctx context.Context, number int) (*Turn, error) {
+	return db.takeTurn(ctx, "SELECT pg_try_advisory_lock_shared(?, hashtext(current_schema()))", number)
+}
+
+func (db *DB) takeTurn(ctx context.Context, query string, number int) (*Turn, error) {
 	if !db.Postgres() {
 		return new(Turn), nil
 	}
@@ -24,7 +36,7 @@ func (db *DB) TakeTurn(ctx context.Context, number int64) (*Turn, error) {
 		return nil, err
 	}
 	var taken bool
-	if err := conn.NewRaw("SELECT pg_try_advisory_lock(?)", number).Scan(ctx, &taken); err != nil || !taken {
+	if err := conn.NewRaw(query, number).Scan(ctx, &taken); err != nil || !taken {
 		conn.Close()
 		return nil, err
 	}

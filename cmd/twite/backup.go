@@ -58,16 +58,12 @@ func restore(ctx context.Context, env environment, args []string) error {
 	if err != nil {
 		return err
 	}
-	path, ok := models.SQLitePath(config.DatabaseURL)
-	if !ok {
-		return errors.New("only SQLite databases can be restored")
-	}
 	release, err := lockForRestore(config.DatabaseURL)
 	if err != nil {
 		return err
 	}
 	defer release()
-	restored, err := models.RestoreFile(ctx, words[0], path, func(what string) { fmt.Fprintf(env.stdout, "%s …\n", what) })
+	restored, err := models.Restore(ctx, words[0], config.DatabaseURL, func(what string) { fmt.Fprintf(env.stdout, "%s …\n", what) })
 	if errors.Is(err, models.ErrNewerSchema) {
 		return fmt.Errorf("%s was made by a newer version of Twite: install that version and restore it with that; nothing is changed", words[0])
 	}

@@ -22,9 +22,6 @@ type calendar struct {
 
 func newCalendar(t testing.TB, url, dir string) *calendar {
 	t.Helper()
-	if onPostgres(t) {
-		t.Skip("only SQLite can be backed up so far")
-	}
 	c := &calendar{t: t, clock: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
 	c.scheduler = &scheduler{
 		Backups: Backups{Dir: dir, Every: 24 * time.Hour, Keep: 3}, db: migrated(t, url), now: func() time.Time { return c.clock },

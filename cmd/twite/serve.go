@@ -40,6 +40,14 @@ func serve(ctx context.Context, env environment, args []string) error {
 	if err := db.Migrate(ctx); err != nil {
 		return err
 	}
+	presence, err := db.ShareTurn(ctx, models.ServingTurn)
+	if err != nil {
+		return err
+	}
+	if presence == nil {
+		return errors.New("a backup is being restored to this database: start again when that is done")
+	}
+	defer presence.End()
 	if config.ReplicaURL != "" {
 		if err := db.UseReplica(ctx, config.ReplicaURL, func(err error) { logReplica(log, err) }); err != nil {
 			return fmt.Errorf("%w: check TWITE_DATABASE_READ_URL", err)
@@ -80,6 +88,7 @@ func serve(ctx context.Context, env environment, args []string) error {
 	background.Go(func() { serveMetrics(ctx) })
 	backups := &scheduler{Backups: config.Backups, db: db, now: time.Now, log: log}
 	background.Go(func() { backups.run(ctx) })
+	background.Go(func() { stayPresent(ctx, db, presence) })
 	if !config.Site.Mail {
 		log.Info("no mail is sent, since TWITE_SMTP_URL is not set: links for new passwords come from the admin pages and twite user reset-link")
 	}

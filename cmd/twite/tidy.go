@@ -58,3 +58,23 @@ func tidy(ctx context.Context, store *models.SessionStore, db *models.DB, events
 		log.Info("accounts removed, as their owners asked", "count", n)
 	}
 }
+
+// stayPresent keeps PostgreSQL aware that this server is there, so that nobody restores a backup under it: what is
+// acknowledged meanwhile would be lost. It ends with ctx.
+func stayPresent(ctx context.Context, db *models.DB, presence *models.Turn) {
+	defer func() { presence.End() }()
+	ticker := time.NewTicker(purgeInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if presence.Mine(ctx) {
+			continue
+		}
+		presence.End()
+		presence, _ = db.ShareTurn(ctx, models.ServingTurn) // while the database is away it is tried again
+	}
+}

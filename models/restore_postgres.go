@@ -1,0 +1,75 @@
+package models
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/uptrace/bun"
+)
+
+// restorePostgres replaces everything in one transaction, which a kill undoes.
+func restorePostgres(ctx context.Context, backup, rawURL string, step func(what string)) (restored Restored, err error) {
+	draft, err := os.CreateTemp("", draftName("twite.db")) // with mode 0600, whatever the umask
+	if err != nil {
+		return restored, err
+	}
+	defer draft.Close()
+	defer removeDatabase(draft.Name())
+	if restored, err = prepare(ctx, backup, draft, step); err != nil {
+		return restored, err
+	}
+	from, err := Open(ctx, "sqlite:"+draft.Name())
+	if err != nil {
+		return restored, err
+	}
+	defer from.Close()
+	to, err := Open(ctx, rawURL)
+	if err != nil {
+		return restored, err
+	}
+	defer to.Close()
+	turn, err := to.TakeTurn(ctx, ServingTurn)
+	if err != nil {
+		return restored, err
+	}
+	if turn == nil {
+		return restored, ErrDatabaseUsed
+	}
+	defer turn.End()
+	if err := to.Migrate(ctx); err != nil {
+		return restored, fmt.Errorf("the database to replace: %w", err)
+	}
+	if restored.Kept, err = to.keep(ctx, backup, step); err != nil {
+		return restored, err
+	}
+	step("Putting the backup in its place")
+	return restored, to.replaceBy(ctx, from)
+}
+
+// keep makes a backup of what is there beside the other backup, unless nobody has an account.
+func (db *DB) keep(ctx context.Context, backup string, step func(what string)) (kept string, err error) {
+	if used, err := db.read.NewSelect().Table("users").Exists(ctx); err != nil || !used {
+		return "", err
+	}
+	kept = keptName(backup)
+	step("Keeping the database as it is as " + kept)
+	return kept, db.Backup(ctx, kept, false, func(int, int) {})
+}
+
+// replaceBy has everything in PostgreSQL be what is in another database, of the same version.
+func (db *DB) replaceBy(ctx context.Context, from *DB) error {
+	source, err := from.read.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	return db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		c := NewCopy(from, db) // anew for each try
+		if err := c.begin(ctx, source, tx); err != nil {
+			return err
+		}
+		_, _, err := c.copyAll(ctx, source, tx)
+		return err
+	})
+}
