@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -43,7 +44,7 @@ func RequestID(ctx context.Context) string {
 	return id
 }
 
-// identify gives a request its id, its deadline, its client's address, and the visit that the session store fills in.
+// identify gives a request its id, its client's address, and the visit that the session store fills in.
 func (s *Server) identify(next http.Handler) http.Handler {
 	named := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		raw := make([]byte, requestIDBytes)
@@ -51,9 +52,7 @@ func (s *Server) identify(next http.Handler) http.Handler {
 		id := hex.EncodeToString(raw)
 		w.Header().Set("X-Request-Id", id)
 		visit := &models.Visit{IP: middleware.GetClientIP(r.Context()), UserAgent: r.UserAgent()}
-		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
-		defer cancel()
-		ctx = context.WithValue(ctx, requestIDKey{}, id)
+		ctx := context.WithValue(r.Context(), requestIDKey{}, id)
 		if s.draining.Load() {
 			w.Header().Set("Connection", "close")
 		}
@@ -87,6 +86,15 @@ func addressed(next http.Handler) http.Handler {
 			r.RemoteAddr = net.JoinHostPort(unixPeer, "0")
 		}
 		next.ServeHTTP(w, r)
+	})
+}
+
+// limitTime gives a request its deadline. Files need none: nothing is waited for.
+func (s *Server) limitTime(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 
@@ -129,13 +137,19 @@ func (s *Server) logRequests(next http.Handler) http.Handler {
 // tokens are what stands in the links that mails bring: see models.IssueToken.
 var tokens = regexp.MustCompile(`[A-Z2-7]{26}`)
 
+const tokenLength = 26
+
 // loggedPath is the path of a request without the tokens that some hold, be it a mangled link which no route knows, and
 // without what would steer the terminal of who reads the log.
 func loggedPath(r *http.Request) string {
 	if route := chi.RouteContext(r.Context()); strings.HasSuffix(route.RoutePattern(), "/{token}") {
 		return route.RoutePattern()
 	}
-	return strings.Map(printable, tokens.ReplaceAllString(r.URL.Path, "{token}"))
+	path := r.URL.Path
+	if len(path) > tokenLength { // else there is none; looking for it would take a twentieth of a short answer
+		path = tokens.ReplaceAllString(path, "{token}")
+	}
+	return strings.Map(printable, path)
 }
 
 func printable(r rune) rune {
@@ -145,19 +159,20 @@ func printable(r rune) rune {
 	return unicode.ReplacementChar
 }
 
-// secureHeaders stand on every answer, errors and files included.
+// secureHeaders stand on every answer, errors and files included. All answers share their values.
 func (s *Server) secureHeaders(next http.Handler) http.Handler {
+	always := make(http.Header)
+	always.Set("Content-Security-Policy", policy)
+	always.Set("X-Content-Type-Options", "nosniff")
+	always.Set("Referrer-Policy", "same-origin")
+	always.Set("Cross-Origin-Opener-Policy", "same-origin")
+	always.Set("Cross-Origin-Resource-Policy", "same-origin")
+	always.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+	if s.secure() {
+		always.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
-		if s.secure() {
-			h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
-		}
+		maps.Copy(w.Header(), always)
 		next.ServeHTTP(w, r)
 	})
 }

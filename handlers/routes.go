@@ -183,12 +183,12 @@ func (s *Server) newRouter() chi.Router {
 	r := chi.NewRouter()
 	r.Use(s.identify, s.logRequests, s.secureHeaders, s.recoverPanics, middleware.GetHead)
 	r.Get("/healthz", s.healthz)
-	r.Get("/readyz", s.readyz)
+	r.With(s.limitTime).Get("/readyz", s.readyz)
 	r.Get("/assets/{file}", s.serveAsset)
 	r.Get("/favicon.ico", s.favicon)
 	r.Get("/robots.txt", s.robots)
 	r.Group(func(r chi.Router) {
-		r.Use(middleware.Compress(compressionLevel, "text/html"), s.checkOrigin, s.loadSession)
+		r.Use(s.limitTime, middleware.Compress(compressionLevel, "text/html"), s.checkOrigin, s.loadSession)
 		for _, rt := range s.routes() {
 			r.Method(rt.method, rt.pattern, s.enter(rt))
 		}

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"slices"
 	"time"
@@ -82,7 +83,7 @@ func (db *DB) addAccount(ctx context.Context, tx bun.Tx, account *ImportUser) er
 // CheckNewUser returns what is wrong with the fields of a registration, names already taken included.
 func (db *DB) CheckNewUser(ctx context.Context, n NewUser) (FieldErrors, error) {
 	errs := n.validate(db.Passwords)
-	_, taken, err := db.taken(ctx, n.Username, n.Email, 0)
+	taken, err := db.takenByOthers(ctx, n.Username, n.Email)
 	if err != nil {
 		return nil, err
 	}
@@ -103,13 +104,43 @@ func merge(errs, more FieldErrors) FieldErrors {
 	return errs
 }
 
-// taken returns FieldErrors for a username or email that somebody other than the user self (0: nobody yet) has, and, from
-// the same query, what self's password is checked against. Names that could not be stored anyway are not looked up.
+// takenByOthers returns FieldErrors for a username or email that somebody has. Names that could not be stored anyway are
+// not looked up.
+func (db *DB) takenByOthers(ctx context.Context, username, email string) (errs FieldErrors, err error) {
+	var usernameKey, emailKey string // which nobody has
+	if ValidateUsername(username) == "" {
+		usernameKey = key(username)
+	}
+	if ValidateEmail(email) == "" {
+		emailKey = key(email)
+	}
+	if usernameKey == "" && emailKey == "" {
+		return nil, nil
+	}
+	var usernameTaken, emailTaken bool
+	err = db.query(ctx, db.read, &db.prepared.taken, func(rows *sql.Rows) error { return rows.Scan(&usernameTaken, &emailTaken) },
+		usernameKey, emailKey, db.moment(db.now()))
+	if usernameTaken {
+		errs.add("username", UsernameTaken)
+	}
+	if emailTaken {
+		errs.add("email", EmailTaken)
+	}
+	return errs, err
+}
+
+// takenText answers whether a username and an email are taken. Its arguments are their keys and the time.
+func (db *DB) takenText() string {
+	username, email, now := db.param(1), db.param(2), db.param(3)
+	return db.read.NewSelect().
+		ColumnExpr("EXISTS (SELECT 1 FROM users AS u WHERE u.username_key = ?) OR EXISTS (SELECT 1 FROM retired_names AS r WHERE r.username_key = ?)", username, username).
+		ColumnExpr("? <> '' AND EXISTS (SELECT 1 FROM users AS u WHERE ?)", email, holds(email, now)).String()
+}
+
+// taken returns FieldErrors for a username or email that somebody other than the user self has, and, from the same query,
+// what self's password is checked against. Names that could not be stored anyway are not looked up.
 func (db *DB) taken(ctx context.Context, username, email string, self int64) (own credentials, errs FieldErrors, err error) {
 	okUsername, okEmail := ValidateUsername(username) == "", ValidateEmail(email) == ""
-	if self == 0 && !okUsername && !okEmail {
-		return own, nil, nil
-	}
 	if !okEmail {
 		email = "" // which nobody has
 	}
@@ -120,7 +151,7 @@ func (db *DB) taken(ctx context.Context, username, email string, self int64) (ow
 	}
 	// There is a row even where nobody has either, since the name may be retired.
 	query := db.read.NewSelect().Model(&users).ModelTableExpr("(SELECT 1) AS one").
-		ColumnExpr("?TableColumns, ? AS holds_email, retired.username_key IS NOT NULL AS retired", holds(email, db.now())).
+		ColumnExpr("?TableColumns, ? AS holds_email, retired.username_key IS NOT NULL AS retired", holds(key(email), db.now())).
 		Join("LEFT JOIN users AS u").JoinOn("u.id = ?", self)
 	name := ""
 	if okUsername {
@@ -128,7 +159,7 @@ func (db *DB) taken(ctx context.Context, username, email string, self int64) (ow
 		query = query.JoinOnOr("u.username_key = ?", name)
 	}
 	if okEmail {
-		query = query.JoinOnOr("?", holds(email, db.now()))
+		query = query.JoinOnOr("?", holds(key(email), db.now()))
 	}
 	query = query.Join("LEFT JOIN retired_names AS retired ON retired.username_key = ?", name)
 	if err := query.Scan(ctx); err != nil {

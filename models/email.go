@@ -16,9 +16,9 @@ const mintWithin = 24 * time.Hour
 
 // holds is the condition under which the account u holds an address: it has it, or may still get it back. Else who stole
 // an account could register the address that it had, and so keep its owner from undoing the change.
-func holds(email string, now time.Time) schema.QueryWithArgs {
+func holds(emailKey, now any) schema.QueryWithArgs {
 	return bun.SafeQuery(`(u.email_key = ? OR u.id IN (SELECT t.user_id FROM tokens AS t
-		WHERE t.purpose = ? AND t.email_key = ? AND t.used_at IS NULL AND t.expires_at > ?))`, key(email), UndoEmail, key(email), now)
+		WHERE t.purpose = ? AND t.email_key = ? AND t.used_at IS NULL AND t.expires_at > ?))`, emailKey, UndoEmail, emailKey, now)
 }
 
 // announceToken stores a token of which a mail of that kind will bring the link. Nobody knows its text before MintToken

@@ -79,6 +79,12 @@ func (db *DB) Publish(ctx context.Context, userID int64, body, draftKey string) 
 	return published, err
 }
 
+// publishText adds a post: its body, time, author and draft key.
+func (db *DB) publishText() string {
+	return fmt.Sprintf("INSERT INTO posts (body, timestamp, user_id, draft_key) VALUES (%s, %s, %s, %s) "+
+		"ON CONFLICT (user_id, draft_key) DO NOTHING RETURNING id", db.param(1), db.param(2), db.param(3), db.param(4))
+}
+
 // authorStays hides the posts of those who have asked for the deletion of their account.
 const authorStays = "author.delete_at IS NULL"
 
