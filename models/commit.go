@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/uptrace/bun"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // Bounds of a shared transaction: who comes later goes into the next one.
@@ -271,4 +273,22 @@ func (q *commitQueue) close(close func() error) error {
 	defer q.passTurn()
 	q.endShared()
 	return close()
+}
+
+// Settle brings what a server that was killed has left in SQLite's write-ahead log into the database file, and that to the
+// disk. Where bringing the log to the disk had failed, reading it finds a commit in the memory of the system that the
+// disk may not hold; what was written behind it would be lost with it. While the disk is full there is nothing to bring.
+func (db *DB) Settle(ctx context.Context) error {
+	if db.Postgres() {
+		return nil
+	}
+	err := db.change(ctx, func(ctx context.Context, c bun.IDB) error {
+		var busy, frames, moved int64
+		return c.NewRaw("PRAGMA wal_checkpoint(TRUNCATE)").Scan(ctx, &busy, &frames, &moved)
+	})
+	var lite *sqlite.Error
+	if errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_FULL {
+		return nil
+	}
+	return err
 }

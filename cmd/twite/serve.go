@@ -7,7 +7,9 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"twite"
@@ -25,6 +27,7 @@ func serve(ctx context.Context, env environment, args []string) error {
 	if err := config.HTTPS.check(config); err != nil {
 		return err
 	}
+	signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more is no reason to end
 	log := newLogger(env.stdout, config)
 	db, err := awaitDatabase(ctx, config, log)
 	if err != nil {
@@ -36,6 +39,9 @@ func serve(ctx context.Context, env environment, args []string) error {
 		return err
 	}
 	defer unlock()
+	if err := db.Settle(ctx); err != nil {
+		return fmt.Errorf("what is in the log of the database cannot be brought to the disk: %w: look at the disk before you start again", err)
+	}
 	db.Mail = config.Site.Mail
 	if err := db.Migrate(ctx); err != nil {
 		return err
