@@ -88,7 +88,6 @@ type writer struct {
 	v  *victim
 	t  testing.TB
 	mu sync.Mutex
-	n  int
 
 	posts  *tally
 	failed int // answered with 503
