@@ -383,7 +383,7 @@ func TestClosingLetsThoseWriteWhoWait(t *testing.T) {
 
 // TestEverybodyWritesThroughTheQueue: who asked for the connection that writes would wait for it beside the queue.
 func TestEverybodyWritesThroughTheQueue(t *testing.T) {
-	beside, through := regexp.MustCompile(`db\.write(\.(New|Exec|Query|Prepare|Begin|RunIn)\w*)`), regexp.MustCompile(`\b(exec|scan)\(ctx, (s\.)?db, (s\.)?db\.write\.New(Insert|Update|Delete)\(`)
+	beside, through := regexp.MustCompile(`db\.write(\.(NewInsert|NewUpdate|NewDelete|NewMerge|Exec|Begin|RunIn)\w*)`), regexp.MustCompile(`\b(exec|scan)\(ctx, (s\.)?db, (s\.)?db\.write\.New(Insert|Update|Delete)\(`)
 	files := must[[]string](t)(filepath.Glob("*.go"))
 	looked := 0
 	for _, file := range files {
