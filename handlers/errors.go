@@ -71,6 +71,8 @@ var (
 		advice: "Try again in a minute."}
 	errBusy = problem{status: http.StatusServiceUnavailable, heading: "Many people are signing in right now",
 		advice: "Try again in a few seconds.", retry: 5 * time.Second}
+	errOverload = problem{status: http.StatusServiceUnavailable, heading: "Twite has more to do than it can right now",
+		advice: "Try again in a few seconds.", retry: 5 * time.Second}
 	errSlow = problem{status: http.StatusServiceUnavailable, heading: "Twite takes too long to answer",
 		advice: "Try again in a moment.", retry: 5 * time.Second}
 	errDatabase = problem{status: http.StatusServiceUnavailable, heading: "Twite cannot reach its database",

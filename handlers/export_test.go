@@ -27,7 +27,7 @@ func (s *Server) Router() chi.Routes { return s.router }
 // Handle adds a route that behaves like one of the table which is open to anyone.
 func (s *Server) Handle(method, pattern string, handle func(http.ResponseWriter, *http.Request) error) {
 	s.router.Group(func(r chi.Router) {
-		r.Use(s.checkOrigin, s.loadSession)
+		r.Use(s.inTurn, s.checkOrigin, s.loadSession)
 		r.Method(method, pattern, s.enter(route{method: method, pattern: pattern, access: anyone, handle: handle}))
 	})
 }
@@ -36,3 +36,6 @@ func (s *Server) Handle(method, pattern string, handle func(http.ResponseWriter,
 func (s *Server) Render(w http.ResponseWriter, r *http.Request, status int, page, part templ.Component) error {
 	return s.render(w, r, status, page, part)
 }
+
+// Waiting is how many requests wait for their turn.
+func (s *Server) Waiting() int64 { return s.queue.waiting.Load() }

@@ -33,6 +33,9 @@ type Config struct {
 	DeleteGrace      time.Duration       // between asking for the deletion of an account and the deletion
 	ResetLifetime    time.Duration       // after which a link for a new password works no more
 	StepLifetime     time.Duration       // after which the second step of a sign-in needs the first again
+	Requests         int                 // that are worked on at once
+	Waiting          int                 // that wait for their turn …
+	Wait             time.Duration       // … for so long
 	Limits           Limits
 }
 
@@ -48,6 +51,7 @@ type Server struct {
 	buffers  sync.Pool // of *buffer
 	markup   *views.Markup
 	draining atomic.Bool
+	queue    queue
 	inFlight atomic.Int64
 
 	// Answered is told of each request when it was answered, by whoever watches. Set it before the first one.
@@ -73,6 +77,7 @@ func New(config Config, db *models.DB, assets fs.FS, log *slog.Logger) (*Server,
 		config: config, db: db, assets: files, log: log,
 		store: db.SessionStore(config.SessionIdle), Answered: func(Answer) {}, markup: views.NewMarkup(),
 	}
+	s.queue.places, s.queue.most, s.queue.wait = make(chan struct{}, config.Requests), int64(config.Waiting), config.Wait
 	s.sessions = s.newSessionManager()
 	s.router = s.newRouter()
 	return s, nil

@@ -75,6 +75,7 @@ func newNode(t testing.TB, databaseURL string, options ...option) *server {
 		SessionIdle: 2 * time.Hour, SessionLifetime: 24 * time.Hour, RememberLifetime: 720 * time.Hour, DeleteGrace: 336 * time.Hour, SudoLifetime: 10 * time.Minute,
 		ResetLifetime: time.Hour, LinkLifetime: tokenLife,
 		StepLifetime: 10 * time.Minute,
+		Requests:     1000, Waiting: 1000, Wait: time.Minute,
 		Limits: handlers.Limits{
 			SignIn: wide, Register: wide, Check: wide, Post: wide, Mail: wide, Code: wide, SignInBrake: 10 * time.Second,
 			SignInAll: wide, RegisterAll: wide, CheckAll: wide, PostAll: wide, MailAll: wide,

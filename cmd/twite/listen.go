@@ -141,7 +141,7 @@ func (f *front) serveUntilDone(ctx context.Context) error {
 		go func() { ended <- way.serve() }()
 	}
 	for _, work := range f.work {
-		go work(beside)
+		go keepGoing(beside, f.log, work)
 	}
 	f.systemd.tell("READY=1", "STATUS=Serving "+f.config.Site.BaseURL.String())
 	select {

@@ -89,12 +89,13 @@ func serve(ctx context.Context, env environment, args []string) error {
 	defer background.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	background.Go(func() { purge(ctx, site.Store(), db, config.Events, log) })
-	background.Go(func() { w.run(ctx) })
-	background.Go(func() { serveMetrics(ctx) })
+	beside := func(work func(context.Context)) { background.Go(func() { keepGoing(ctx, log, work) }) }
+	beside(func(ctx context.Context) { purge(ctx, site.Store(), db, config.Events, log) })
+	beside(w.run)
+	beside(serveMetrics)
 	backups := &scheduler{Backups: config.Backups, db: db, now: time.Now, log: log}
-	background.Go(func() { backups.run(ctx) })
-	background.Go(func() { stayPresent(ctx, db, presence) })
+	beside(backups.run)
+	beside(func(ctx context.Context) { stayPresent(ctx, db, presence) })
 	if !config.Site.Mail {
 		log.Info("no mail is sent, since TWITE_SMTP_URL is not set: links for new passwords come from the admin pages and twite user reset-link")
 	}

@@ -47,6 +47,9 @@ func servingSettings() []setting {
 	return []setting{
 		count("max-connections", "TWITE_MAX_CONNECTIONS", "4096", "how many connections may be open; one more ends the one that has waited longest", func(s *Serving) *int { return &s.Connections }),
 		count("max-client-connections", "TWITE_MAX_CLIENT_CONNECTIONS", "256", "how many of them one client may have; proxies and the machine itself have no limit", func(s *Serving) *int { return &s.ClientConnections }),
+		{"max-requests", "TWITE_MAX_REQUESTS", "512", "how many requests for pages and forms are worked on at once, sign-ins that wait for each other included", countSetting(func(c *Config) *int { return &c.Site.Requests })},
+		{"max-waiting", "TWITE_MAX_WAITING", "512", "how many more wait for their turn; those after them get 503", countSetting(func(c *Config) *int { return &c.Site.Waiting })},
+		{"max-wait", "TWITE_MAX_WAIT", "3s", "how long they wait before they get 503", durationSetting(func(c *Config) *time.Duration { return &c.Site.Wait })},
 		wait("header-timeout", "TWITE_HEADER_TIMEOUT", "10s", "how long a client may take for the head of a request", func(s *Serving) *time.Duration { return &s.Header }),
 		wait("read-timeout", "TWITE_READ_TIMEOUT", "15s", "how long a client may take for a whole request", func(s *Serving) *time.Duration { return &s.Read }),
 		wait("write-timeout", "TWITE_WRITE_TIMEOUT", "60s", "how long an answer may take, until the client has it", func(s *Serving) *time.Duration { return &s.Write }),

@@ -250,21 +250,3 @@ func TestADatabaseThatIsAwayIsNoReasonToEndTheProcess(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-// A lockedBuffer is written and read at once.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(text []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(text)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
