@@ -96,5 +96,8 @@ func (s *Server) InFlight() int64 { return s.inFlight.Load() }
 // Store is where the sessions are kept, for the work that tidies them up.
 func (s *Server) Store() *models.SessionStore { return s.store }
 
+// Markup is what is kept of the markup that was rendered.
+func (s *Server) Markup() *views.Markup { return s.markup }
+
 // secure reports whether the site is reached over HTTPS.
 func (s *Server) secure() bool { return s.config.BaseURL.Scheme == "https" }

@@ -29,12 +29,31 @@ func NewMarkup() *Markup {
 	}
 }
 
+// Found is how often each kind of markup was asked for and known, and how often not.
+type Found struct {
+	Kind         string
+	Hits, Misses int64
+}
+
+// Found tells of each kind.
+func (m *Markup) Found() []Found {
+	return []Found{m.articles.found("article"), m.heads.found("head"), m.menus.found("menu")}
+}
+
 // A memo keeps the markup of the values that were asked for last: most of them, and at most as many again from before.
 type memo[K comparable] struct {
 	most int
 
 	mu         sync.Mutex
 	young, old map[K]string
+
+	hits, misses int64
+}
+
+func (m *memo[K]) found(kind string) Found {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return Found{kind, m.hits, m.misses}
 }
 
 // show returns the markup of key, which render makes from nothing else.
@@ -60,13 +79,16 @@ func (m *memo[K]) show(key K, render func(K) templ.Component) templ.Component {
 func (m *memo[K]) get(key K) (html string, known bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.hits++
 	if html, known = m.young[key]; known {
 		return html, true
 	}
 	if html, known = m.old[key]; known {
 		m.keep(key, html)
+		return html, true
 	}
-	return html, known
+	m.hits, m.misses = m.hits-1, m.misses+1
+	return "", false
 }
 
 func (m *memo[K]) put(key K, html string) {

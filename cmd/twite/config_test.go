@@ -82,7 +82,7 @@ var samples = map[string]struct {
 	"limit-post-all":         {"1/1s", "5/1h", []string{"5", "0/1m", "5/0s"}},
 	"limit-mail":             {"1/1s", "6/1h", []string{"5", "0/1m", "5/0s"}},
 	"limit-mail-all":         {"1/1s", "6/1h", []string{"5", "0/1m", "5/0s"}},
-	"metrics-addr":           {"127.0.0.1:9140", "[::1]:9140", []string{"localhost", "9140", ":http"}},
+	"metrics-addr":           {"127.0.0.1:9140", "unix:metrics", []string{"localhost", "9140", ":http", "unix:"}},
 	"slow-query":             {"1s", "0s", []string{"1", "-1s", "slow"}},
 	"backup-dir":             {one: "backups", other: "/var/backups/twite"}, // making one is what shows a mistake
 	"backup-every":           {"90s", "3h", []string{"2", "0s", "-1h", "soon"}},

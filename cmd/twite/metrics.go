@@ -26,6 +26,7 @@ type metrics struct {
 	queries   [len(queryKinds)]queryInstruments
 	limited   instruments[string, atomic.Int64]
 
+	config Config
 	db     *models.DB
 	site   *handlers.Server
 	worker *worker
@@ -48,8 +49,8 @@ type queryInstruments struct {
 }
 
 // newMetrics has the database and the site tell what they do. Call it before they do anything.
-func newMetrics(db *models.DB, site *handlers.Server, w *worker) *metrics {
-	m := &metrics{started: time.Now(), db: db, site: site, worker: w}
+func newMetrics(config Config, db *models.DB, site *handlers.Server, w *worker) *metrics {
+	m := &metrics{started: time.Now(), config: config, db: db, site: site, worker: w}
 	db.WithHook(m)
 	db.Limited = func(kind string) { m.limited.of(kind).Add(1) }
 	site.Answered = m.answered

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"os"
 	"runtime"
 	"slices"
 	"strconv"
@@ -34,6 +35,7 @@ func (m *metrics) page(ctx context.Context) []byte {
 	e := new(exposition)
 	m.writeAnswers(e)
 	m.writeDatabase(e)
+	m.writeStored(e)
 	m.writeCounted(ctx, e)
 	m.writeWork(e)
 	writeProcess(e, m.started)
@@ -105,6 +107,31 @@ func (m *metrics) writeDatabase(e *exposition) {
 	e.family("twite_db_replica_reads_total", "counter", "Reads that a replica is for, by where they ran: replica, or primary while the replica was away or behind.")
 	e.sample(float64(there), "on", "replica")
 	e.sample(float64(here), "on", "primary")
+}
+
+// writeStored writes what lies on the disk, and how much of the pages was known before.
+func (m *metrics) writeStored(e *exposition) {
+	e.family("twite_sqlite_bytes", "gauge", "Size of the SQLite file and of its write-ahead log, by file: database or log.")
+	if path, isFile := strings.CutPrefix(m.config.DatabaseURL, "sqlite:"); isFile {
+		e.size(path, "database")
+		e.size(path+"-wal", "log")
+	}
+	e.family("twite_backup_last_timestamp_seconds", "gauge", "When the newest backup in TWITE_BACKUP_DIR was begun, in seconds since 1970.")
+	if made, err := scheduled(m.config.Backups.Dir, time.Now()); err == nil && len(made) > 0 {
+		e.sample(float64(made[0].at.Unix()))
+	}
+	e.family("twite_markup_total", "counter", "Pieces of pages, by kind and result: hit where the markup was known, or miss.")
+	for _, found := range m.site.Markup().Found() {
+		e.sample(float64(found.Hits), "kind", found.Kind, "result", "hit")
+		e.sample(float64(found.Misses), "kind", found.Kind, "result", "miss")
+	}
+}
+
+// size adds the size of a file, if it is there.
+func (e *exposition) size(path, name string) {
+	if info, err := os.Stat(path); err == nil {
+		e.sample(float64(info.Size()), "file", name)
+	}
 }
 
 // writeCounted writes what the database has to be asked for. Where it does not answer, that is all there is to tell.

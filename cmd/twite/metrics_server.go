@@ -31,12 +31,15 @@ func watch(config Config, db *models.DB, site *handlers.Server, w *worker, log *
 	if err != nil {
 		return nil, err
 	}
-	m := newMetrics(db, site, w)
+	m := newMetrics(config, db, site, w)
 	return func(ctx context.Context) { serveMetrics(ctx, listener, m, log) }, nil
 }
 
 // listenMetrics opens the socket of the metrics, which should be nobody's but the owner's.
 func listenMetrics(addr string, log *slog.Logger) (net.Listener, error) {
+	if isUnix(addr) {
+		return listenUnix(unixPath(addr))
+	}
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for metrics: %w: choose another address with --metrics-addr", err)

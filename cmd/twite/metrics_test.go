@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -27,7 +29,8 @@ import (
 // newWatched is a site whose metrics are counted, with a small town.
 func newWatched(t testing.TB, change func(*Config)) (*handlers.Server, *metrics) {
 	t.Helper()
-	db, err := openDatabase(t.Context(), modelstest.URL(t))
+	url, config := modelstest.URL(t), read(t, nil)
+	db, err := openDatabase(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,14 +38,14 @@ func newWatched(t testing.TB, change func(*Config)) (*handlers.Server, *metrics)
 	if err := buildTown(t.Context(), db, 20, 50, townPassword, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	config := read(t, nil)
+	config.DatabaseURL = url
 	change(&config)
 	log := slog.New(slog.DiscardHandler)
 	site, err := handlers.New(config.Site, db, twite.Assets(), log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return site, newMetrics(db, site, config.worker(db, log))
+	return site, newMetrics(config, db, site, config.worker(db, log))
 }
 
 // serveSite serves a site on a port of its own.
@@ -67,13 +70,21 @@ func (s scrape) wantSample(t testing.TB, name string, least float64) {
 }
 
 func TestMetricsCountWhatHappens(t *testing.T) {
+	backup := time.Now().Add(-time.Hour)
 	site, m := newWatched(t, func(c *Config) {
+		c.Backups.Dir = t.TempDir()
+		name := scheduledPrefix + backup.UTC().Format(scheduledTime) + scheduledSuffix
+		if err := os.WriteFile(filepath.Join(c.Backups.Dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
 		c.Site.Limits.SignIn = models.Limit{N: 2, Per: time.Hour}
 	})
 	base := serveSite(t, site)
 	before := parseMetrics(t, string(m.page(t.Context())))
 	member := signInTo(t, base)
-	fetch(t, base+"/", http.Header{"Cookie": {member}})
+	for range 2 {
+		fetch(t, base+"/", http.Header{"Cookie": {member}})
+	}
 	fetch(t, base+"/@"+townMember(), nil)
 	fetch(t, base+"/posts/1", nil)
 	for range 4 {
@@ -118,6 +129,13 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	after.wantSample(t, `twite_users_active`, 1)
 	after.wantSample(t, `twite_password_hash_duration_seconds_count`, 2)
 	after.wantSample(t, `twite_build_info{version="development",commit="",goversion="`+runtime.Version()+`"}`, 1)
+	after.wantSample(t, `twite_markup_total{kind="article",result="hit"}`, 1)
+	after.wantSample(t, `twite_markup_total{kind="article",result="miss"}`, 10)
+	if !onPostgres(t) {
+		after.wantSample(t, `twite_sqlite_bytes{file="database"}`, 4096)
+		after.wantSample(t, `twite_sqlite_bytes{file="log"}`, 4096)
+	}
+	after.wantSample(t, `twite_backup_last_timestamp_seconds`, float64(backup.Unix()))
 	after.wantSample(t, `go_goroutines`, 2)
 	after.wantSample(t, `process_start_time_seconds`, 1_700_000_000)
 	for _, name := range []string{"process_resident_memory_bytes", "process_open_fds", "process_max_fds"} {
@@ -299,6 +317,22 @@ func TestMetricsHaveAListenerOfTheirOwn(t *testing.T) {
 	}
 	refuses(t, "choose another address with --metrics-addr",
 		"--database-url", "sqlite:"+filepath.Join(t.TempDir(), "other.db"), "--addr", "127.0.0.1:0", "--metrics-addr", addr)
+}
+
+func TestMetricsOnASocketFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "metrics")
+	newServer(t, "--metrics-addr", "unix:"+path).metricsAddr()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}}}
+	answer, err := client.Get("http://any.example/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("%s", answer.Status)
+	}
 }
 
 func TestMetricsForTheWholeNetworkAreWarnedOf(t *testing.T) {

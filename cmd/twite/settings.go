@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,7 +64,7 @@ func serveSettings() []setting {
 		{"limit-mail", "TWITE_LIMIT_MAIL", "5/1h", "mails of one kind to one address; four times as many may be asked for from one client", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.Mail })},
 		{"limit-mail-all", "TWITE_LIMIT_MAIL_ALL", "600/1h", "mails that are asked for in all", limitSetting(func(l *handlers.Limits) *models.Limit { return &l.MailAll })},
 	}, backupSettings(), []setting{
-		{"metrics-addr", "TWITE_METRICS_ADDR", "", "host:port where metrics and profiles are served, for this machine alone, like 127.0.0.1:9140; without, none are", (*Config).setMetricsAddr},
+		{"metrics-addr", "TWITE_METRICS_ADDR", "", "host:port or unix:PATH where metrics and profiles are served, for this machine alone, like 127.0.0.1:9140; without, none are", (*Config).setMetricsAddr},
 		{"slow-query", "TWITE_SLOW_QUERY", "200ms", "how long a query takes to stand in the log, 0s: none does", func(c *Config, v string) error {
 			d, err := time.ParseDuration(v)
 			if err != nil || d < 0 {
@@ -85,12 +84,11 @@ func serveSettings() []setting {
 }
 
 func (c *Config) setMetricsAddr(value string) error {
-	_, port, err := net.SplitHostPort(value)
-	if _, portErr := strconv.ParseUint(port, 10, 16); value != "" && (err != nil || portErr != nil) {
-		return errors.New("must be host:port, like 127.0.0.1:9140")
-	}
 	c.MetricsAddr = value
-	return nil
+	if value == "" || isUnix(value) && unixPath(value) != "" {
+		return nil
+	}
+	return checkHostPort(value)
 }
 
 // setReplica comes after the database that is replicated.
