@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"strconv"
 	"time"
@@ -112,13 +113,25 @@ func (c *postgresConn) ExecContext(ctx context.Context, query string, args []dri
 	return driver.RowsAffected(tag.RowsAffected()), badConn(err)
 }
 
+// errLost says that a connection ended before an answer came: what was asked for may be done or not.
+var errLost = fmt.Errorf("the connection to PostgreSQL was lost: %w", io.ErrUnexpectedEOF)
+
 // exec returns what the last statement did.
 func (c *postgresConn) exec(ctx context.Context, query string) (tag pgconn.CommandTag, err error) {
+	if c.pg.IsClosed() {
+		return tag, driver.ErrBadConn
+	}
 	results := c.pg.Exec(ctx, query)
 	for results.NextResult() {
 		tag, _ = results.ResultReader().Close() // an error is also that of results
 	}
-	return tag, results.Close()
+	err = results.Close()
+	if c.pg.IsClosed() && pgconn.SafeToRetry(err) {
+		// pgconn forgets how a connection ended while it waited for the first word of an answer, and says that it was closed
+		// before, as if nothing had been sent. database/sql would have it carried out a second time.
+		return tag, errLost
+	}
+	return tag, err
 }
 
 func (c *postgresConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
@@ -151,7 +164,9 @@ func (c *postgresConn) BeginTx(ctx context.Context, options driver.TxOptions) (d
 	if options.ReadOnly {
 		begin += " READ ONLY"
 	}
-	if _, err := c.exec(ctx, begin); err != nil {
+	if _, err := c.exec(ctx, begin); errors.Is(err, errLost) {
+		return nil, driver.ErrBadConn // with nothing in it, a transaction can well begin twice
+	} else if err != nil {
 		return nil, badConn(err)
 	}
 	return postgresTx{ctx, c}, nil

@@ -27,6 +27,7 @@ type server struct {
 	addr     string // host:port
 	database string
 	cmd      *exec.Cmd
+	serving  chan string   // gets the address
 	ended    chan struct{} // closed when the process has ended and its log is complete
 
 	mu     sync.Mutex
@@ -44,7 +45,15 @@ func newServer(t testing.TB, flags ...string) *server {
 // test ends.
 func startServer(t testing.TB, database string, flags ...string) *server {
 	t.Helper()
-	s := &server{t: t, database: database, ended: make(chan struct{})}
+	s := launchServer(t, database, flags...)
+	s.awaitReady()
+	return s
+}
+
+// launchServer is startServer for those who do not wait.
+func launchServer(t testing.TB, database string, flags ...string) *server {
+	t.Helper()
+	s := &server{t: t, database: database, serving: make(chan string, 1), ended: make(chan struct{})}
 	s.cmd = exec.Command(binary(t), append([]string{"serve", "--database-url", database, "--addr", "127.0.0.1:0", "--drain", "1ms", "--log-format", "json"}, flags...)...)
 	s.cmd.Stderr = io.MultiWriter(t.Output(), (*errorOutput)(s))
 	stdout, err := s.cmd.StdoutPipe()
@@ -55,17 +64,22 @@ func startServer(t testing.TB, database string, flags ...string) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.stop)
-	serving := make(chan string, 1)
-	go s.readLog(stdout, serving)
+	go s.readLog(stdout)
+	return s
+}
+
+// awaitReady waits until a launched server is ready.
+func (s *server) awaitReady() {
+	s.t.Helper()
 	select {
-	case s.addr = <-serving:
+	case s.addr = <-s.serving:
 	case <-s.ended:
-		t.Fatal("the server ended before it served")
+		s.t.Fatal("the server ended before it served")
 	case <-time.After(patience):
-		t.Fatal("the server does not begin to serve")
+		s.t.Fatal("the server does not begin to serve")
 	}
 	s.url = "http://" + strings.Replace(s.addr, "127.0.0.1", "localhost", 1)
-	eventually(t, "the server is ready", func() bool {
+	eventually(s.t, "the server is ready", func() bool {
 		response, err := http.Get(s.url + "/readyz")
 		if err != nil {
 			return false
@@ -73,11 +87,10 @@ func startServer(t testing.TB, database string, flags ...string) *server {
 		response.Body.Close()
 		return response.StatusCode == http.StatusOK
 	})
-	return s
 }
 
 // readLog keeps the log, and tells the address in it, until the process closes it.
-func (s *server) readLog(stdout io.Reader, serving chan<- string) {
+func (s *server) readLog(stdout io.Reader) {
 	defer close(s.ended)
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		s.mu.Lock()
@@ -85,7 +98,7 @@ func (s *server) readLog(stdout io.Reader, serving chan<- string) {
 		s.mu.Unlock()
 		var line struct{ Msg, Addr string }
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Addr != "" && line.Msg == "Twite is serving" {
-			serving <- line.Addr
+			s.serving <- line.Addr
 		}
 	}
 }

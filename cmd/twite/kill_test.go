@@ -53,6 +53,13 @@ type victim struct {
 // newVictim prepares a server with a member, whose command may be run by another: under says how.
 func newVictim(t testing.TB, database string, under ...string) *victim {
 	t.Helper()
+	runBinary(t, passwordOf("walker"), "user", "add", "walker", "walker@example.com", "--role", "owner", "--password-stdin", "--database-url", database)
+	return newSibling(t, database, under...)
+}
+
+// newSibling is newVictim for one more server on a database.
+func newSibling(t testing.TB, database string, under ...string) *victim {
+	t.Helper()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +71,6 @@ func newVictim(t testing.TB, database string, under ...string) *victim {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	v.command = append(under, append([]string{binary(t), "serve", "--database-url", database, "--addr", v.addr, "--log-level", "error"}, wide...)...)
-	runBinary(t, passwordOf("walker"), "user", "add", "walker", "walker@example.com", "--role", "owner", "--password-stdin", "--database-url", database)
 	t.Cleanup(func() { v.kill(); transport.CloseIdleConnections() })
 	return v
 }
@@ -135,6 +141,14 @@ func (v *victim) send(method, path, cookie string, form url.Values) (status int,
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
 	return answer.StatusCode, string(text), err
+}
+
+// register makes an account. A second try may find that the first one, which got no answer, was carried out: its name is
+// taken.
+func (v *victim) register(name string) (status int, taken bool, err error) {
+	password := "likes " + name + " long walks"
+	status, body, err := v.send(http.MethodPost, "/register", "", url.Values{"username": {name}, "email": {name + "@example.com"}, "password": {password}, "password2": {password}})
+	return status, status == http.StatusUnprocessableEntity && strings.Contains(body, "use a different username"), err
 }
 
 // A tally is what is written under names that nobody else uses: what was tried, and what the server said is done.
@@ -230,10 +244,7 @@ func (c *crowd) write(v *victim, hands int) (wait func()) {
 	}
 	until(func() bool {
 		name := c.names.next()
-		password := "likes " + name + " long walks"
-		status, body, err := v.send(http.MethodPost, "/register", "", url.Values{"username": {name}, "email": {name + "@example.com"}, "password": {password}, "password2": {password}})
-		// A second try may find that the first one, which got no answer, was carried out.
-		taken := status == http.StatusUnprocessableEntity && strings.Contains(body, "use a different username")
+		status, taken, err := v.register(name)
 		c.names.note(name, err == nil && (status == http.StatusSeeOther || taken))
 		return taken || v.answered("register", status, err, http.StatusSeeOther)
 	})
