@@ -78,3 +78,19 @@ func (db *DB) CheckSeals(ctx context.Context, keys *Keys) (sealed, shut int, err
 	}
 	return len(own), shut, nil
 }
+
+// ReplicaLag is how far the replica that rawURL names is behind, or why it is no use.
+func ReplicaLag(ctx context.Context, rawURL string) (time.Duration, error) {
+	pool, err := postgresPool(rawURL, replicaTimeout)
+	if err != nil {
+		return 0, err
+	}
+	defer pool.Close()
+	var lag sql.NullFloat64
+	err = pool.NewRaw(`SELECT CASE WHEN NOT pg_is_in_recovery() THEN NULL WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+		ELSE COALESCE(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0) END::float8`).Scan(ctx, &lag)
+	if err == nil && !lag.Valid {
+		err = errNoReplica
+	}
+	return time.Duration(lag.Float64 * float64(time.Second)), err
+}

@@ -109,11 +109,20 @@ func TestReadsFromAReplica(t *testing.T) {
 		}
 	})
 
+	t.Run("one that has caught up is not behind", func(t *testing.T) {
+		soon(t, func() bool { return must[time.Duration](t)(models.ReplicaLag(ctx, replica.URL())) == 0 })
+		_, err := models.ReplicaLag(ctx, primary.URL())
+		if err == nil {
+			t.Error("the primary passes for a replica")
+		}
+	})
+
 	t.Run("one that does not is not", func(t *testing.T) {
 		replica.Exec("SELECT pg_wal_replay_pause()")
 		replica.Eventually("SELECT pg_get_wal_replay_pause_state() = 'paused'")
 		defer replica.Exec("SELECT pg_wal_replay_resume()")
 		post := must[*models.Post](t)(w.here.Publish(ctx, alice.ID, "second", ""))
+		soon(t, func() bool { return must[time.Duration](t)(models.ReplicaLag(ctx, replica.URL())) > 0 })
 		before, _ := w.there.ReplicaReads()
 		if got := w.newest(t); got != "second" {
 			t.Errorf("the newest post is %q", got)

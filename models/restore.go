@@ -72,6 +72,16 @@ func restoreFile(ctx context.Context, backup, path string, step func(what string
 	if err != nil {
 		return restored, err
 	}
+	owned, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		owned, err = os.Stat(filepath.Dir(path))
+	}
+	if err == nil {
+		err = keepOwner(draft.Name(), owned)
+	}
+	if err != nil {
+		return restored, err
+	}
 	restored.Kept, err = replaceDatabase(ctx, draft, path, step)
 	return restored, err
 }

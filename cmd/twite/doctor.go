@@ -62,6 +62,7 @@ func checkups() []checkup {
 		{"configuration", (*examination).configuration},
 		{"database", (*examination).database},
 		{"schema", (*examination).schema},
+		{"replica", (*examination).replica},
 		{"clock", (*examination).clock},
 		{"permissions", (*examination).permissions},
 		{"disk", (*examination).disk},

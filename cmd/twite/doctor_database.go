@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	walLarge    = 256 << 20        // bytes after which the log of SQLite is not being folded in
+	walLarge    = 256 << 20 // bytes after which the log of SQLite is not being folded in
+	replicaLate = 10 * time.Second
 	clockApart  = 2 * time.Second  // between our clock and PostgreSQL's: a warning
 	clockWrong  = 30 * time.Second // a problem
 	clockBegins = 2025             // a year before which nothing was written
@@ -76,6 +77,23 @@ func (x *examination) schema(ctx context.Context) []finding {
 		}
 	}
 	return well("%s, which is this version's", migrations[len(migrations)-1].Name)
+}
+
+// replica looks whether the server for reading keeps up.
+func (x *examination) replica(ctx context.Context) []finding {
+	if x.ReplicaURL == "" {
+		return nil
+	}
+	ctx, stop := context.WithTimeout(ctx, doctorTimeout)
+	defer stop()
+	lag, err := models.ReplicaLag(ctx, x.ReplicaURL)
+	if err != nil {
+		return bad("%v: check TWITE_DATABASE_READ_URL; until then all is read from the primary", err)
+	}
+	if lag > replicaLate {
+		return warn("it is %s behind, so that all is read from the primary: see whether it gets and replays the log", lag.Round(time.Second))
+	}
+	return well("it is %s behind", lag.Round(time.Millisecond))
 }
 
 // clock looks whether the time is right, as far as others tell: links, sessions and limits rest on it.

@@ -95,7 +95,7 @@ func TestDoctorOfAHealthySite(t *testing.T) {
 	r := cli(t, p.variables, "", "doctor")
 	r.works(t)
 	// What depends on the machine, and that this one has no name for others.
-	elsewhere := []string{"configuration", "certificate", "clock", "disk"}
+	elsewhere := []string{"configuration", "replica", "certificate", "clock", "disk"}
 	for _, c := range checkups() {
 		said := line(r, c.name)
 		if !strings.HasPrefix(said, "ok ") && !slices.Contains(elsewhere, c.name) {
@@ -282,6 +282,22 @@ func TestDoctorLooksAtPostgreSQL(t *testing.T) {
 		"warning PostgreSQL takes 10 connections":    {Connections: 10, Pool: 20},
 	} {
 		if got := examine(&examination{health: h}, look); !strings.HasPrefix(got, want) {
+			t.Errorf("it is said %q, want %q", got, want)
+		}
+	}
+}
+
+// TestDoctorLooksAtTheReplica: a server that is none, and one that is away. A real one is in models' tests.
+func TestDoctorLooksAtTheReplica(t *testing.T) {
+	if !onPostgres(t) {
+		t.Skip("only PostgreSQL has replicas")
+	}
+	look := func(x *examination) []finding { return x.replica(t.Context()) }
+	for url, want := range map[string]string{
+		modelstest.URL(t):                     "problem the server for reading is no replica",
+		"postgres://nobody@127.0.0.1:1/twite": "problem ",
+	} {
+		if got := examine(&examination{Config: Config{ReplicaURL: url}}, look); !strings.HasPrefix(got, want) || !strings.Contains(got, "check TWITE_DATABASE_READ_URL") {
 			t.Errorf("it is said %q, want %q", got, want)
 		}
 	}
