@@ -141,7 +141,7 @@ func TestJ9_EveryCommandLeavesANewerSchemaAlone(t *testing.T) {
 		"user end-sessions": "walker", "user delete": "walker --yes",
 		"db copy": "--from " + url + " --to sqlite:" + filepath.Join(t.TempDir(), "copy.db"),
 	}
-	others := []string{"healthcheck", "version", "backup", "restore"}
+	others := []string{"healthcheck", "version", "backup", "restore", "completion", "env", "man", "doctor"} // doctor says it among all else
 	cli(t, on(url), "", "migrate", "up").works(t)
 	if _, err := rawDatabase(t, url).Exec("INSERT INTO schema_migrations (name, applied_at) VALUES ('9999_future', '2030-01-01 00:00:00')"); err != nil {
 		t.Fatal(err)
