@@ -26,18 +26,46 @@ func isReady(t *testing.T, node *server) time.Duration {
 	return time.Since(begin)
 }
 
-// TestK3_ADatabaseThatIsAway stops PostgreSQL and starts it again, has a standby take over, and starts a server before its
-// database: all of one pair of servers, since those take their time to make.
+// TestK3_ADatabaseThatIsAway reads from a replica that lags, stops PostgreSQL and starts it again, has the replica take over,
+// and starts a server before its database: all of one pair of servers, since those take their time to make.
 func TestK3_ADatabaseThatIsAway(t *testing.T) {
 	primary := modelstest.NewServer(t)
 	standby := primary.Replica()
 	primary.Synchronous()
-	node := startServer(t, primary.URL(standby), wide...)
+	flags := append([]string{"--database-read-url", standby.URL(), "--metrics-addr", "127.0.0.1:0"}, wide...)
+	node := startServer(t, primary.URL(standby), flags...)
 	node.member("walker")
 	d := newPlain(t, node).(*plain)
 	d.open("/login")
 	signInAs(d, "walker")
 	d.see(hasForm("/posts"))
+
+	t.Run("behind", func(t *testing.T) {
+		other, stranger := startServer(t, primary.URL(standby), flags...), newVisitor(t)
+		readsThere := func() bool {
+			stranger.get(other, "/")
+			_, _, body := getMetrics(t, other.metricsAddr(), "/metrics", other.metricsAddr())
+			return !strings.Contains(body, `twite_db_replica_reads_total{on="replica"} 0`)
+		}
+		eventually(t, "the replica is read", readsThere)
+		standby.Exec("SELECT pg_wal_replay_pause()")
+		defer standby.Exec("SELECT pg_wal_replay_resume()")
+		standby.Eventually("SELECT pg_get_wal_replay_pause_state() = 'paused'")
+		const words = "ahead of the replica"
+		d.submit("/posts", fields{"body": words})
+		d.see(at("/"), hasPost(words))
+		for _, path := range []string{"/", "/@walker", "/posts/1"} {
+			if got := stranger.get(other, path); !strings.Contains(got.body, words) {
+				t.Errorf("another node shows at %s without what was just posted: %d", path, got.status)
+			}
+		}
+		if got := stranger.read(d.client.PostForm(other.url+"/posts/1/delete", nil)); got.status != http.StatusOK {
+			t.Fatalf("status %d", got.status)
+		}
+		if got := stranger.get(node, "/"); strings.Contains(got.body, words) {
+			t.Error("what was just deleted is still shown")
+		}
+	})
 
 	t.Run("stopped and started", func(t *testing.T) {
 		primary.Stop()
