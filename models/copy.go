@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -102,12 +101,8 @@ func (c *Copy) Run(ctx context.Context) (tables int, rows int64, err error) {
 
 // check refuses what cannot be copied, before anything is changed.
 func (c *Copy) check(ctx context.Context) error {
-	same, err := c.sameDatabase(ctx)
-	if err != nil {
+	if err := c.CheckApart(ctx); err != nil {
 		return err
-	}
-	if same {
-		return errors.New("--from and --to are the same database")
 	}
 	applied, err := c.From.appliedNames(ctx)
 	if err != nil {
@@ -168,10 +163,10 @@ func (c *Copy) checkUnused(ctx context.Context) error {
 	return nil
 }
 
-// sameDatabase reports whether the two are one, by whatever names.
-func (c *Copy) sameDatabase(ctx context.Context) (bool, error) {
+// CheckApart refuses two names of one database.
+func (c *Copy) CheckApart(ctx context.Context) error {
 	if c.From.Postgres() != c.To.Postgres() {
-		return false, nil
+		return nil
 	}
 	query := "SELECT file FROM pragma_database_list WHERE name = 'main'"
 	if c.From.Postgres() { // when the server started tells it from others
@@ -179,20 +174,19 @@ func (c *Copy) sameDatabase(ctx context.Context) (bool, error) {
 	}
 	var from, to string
 	if err := c.From.read.NewRaw(query).Scan(ctx, &from); err != nil {
-		return false, err
+		return err
 	}
 	if err := c.To.read.NewRaw(query).Scan(ctx, &to); err != nil {
-		return false, err
+		return err
 	}
-	if c.From.Postgres() {
-		return from == to, nil
+	same, err := from == to, error(nil)
+	if !c.From.Postgres() {
+		same, err = sameFile(from, to)
 	}
-	one, err := os.Stat(from)
-	if err != nil {
-		return false, err
+	if same {
+		err = errors.New("the databases to copy from and to are the same: name two")
 	}
-	other, err := os.Stat(to)
-	return err == nil && os.SameFile(one, other), err
+	return err
 }
 
 // appliedNames lists the migrations in order; none where there is no table of them.

@@ -320,7 +320,7 @@ func TestACopyLeavesAloneWhatIsInUse(t *testing.T) {
 				t.Errorf("error %v, want one that says %q", err, says)
 			}
 		}
-		refused(from, modelstest.Open(t, fromURL), "the same database")
+		refused(from, modelstest.Open(t, fromURL), "are the same: name two")
 		refused(to, from, "is its name right?")
 		if err := to.Migrate(ctx); err != nil {
 			t.Fatal(err)

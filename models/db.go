@@ -40,6 +40,9 @@ type DB struct {
 	Keys func() (*Keys, error)
 	// Limited is told the kind of each try that a limit stopped, by whoever watches.
 	Limited func(kind string)
+	// BeforeMigration, if set, is called with the name of the first migration that is about to change a database which has
+	// some already. Nobody else migrates meanwhile. Where it fails, nothing is changed.
+	BeforeMigration func(ctx context.Context, name string) error
 	// Now is the clock, replaced in tests.
 	Now func() time.Time
 

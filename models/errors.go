@@ -101,6 +101,12 @@ func gone(err error) error {
 	return err
 }
 
+// busy reports whether err means that SQLite waited in vain for another process that writes.
+func busy(err error) bool {
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
 // Unavailable reports whether err means that the database cannot be reached or written to now, rather than that a
 // query is wrong: PostgreSQL gone or going, a full disk, a read-only or failing file system.
 func Unavailable(err error) bool {

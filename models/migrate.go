@@ -23,6 +23,9 @@ var migrationFiles embed.FS
 // connection, so that a process killed on the way leaves nothing locked.
 const migrationLock = 7_498_374
 
+// migrationTurns is how often busyMilliseconds are waited for another process that migrates a SQLite file: ten minutes.
+const migrationTurns = 120
+
 // A Migration is one numbered step of the schema.
 type Migration struct {
 	Name      string     // "0001_init"
@@ -42,18 +45,32 @@ var ErrNewerSchema = errors.New("the database was made by a newer version of Twi
 // Migrate applies every migration that waits, in order, each recorded in the transaction that applies it. Several
 // processes may call it at once. It returns ErrNewerSchema, having changed nothing, where it does not know the schema.
 func (db *DB) Migrate(ctx context.Context) error {
+	before := db.BeforeMigration
 	for {
-		done, err := db.migrateOne(ctx, nextUp, "up")
+		done, err := db.migrateInTurn(ctx, nextUp, "up", before)
 		if done || err != nil {
 			return err
 		}
+		before = nil
 	}
 }
 
 // MigrateDown undoes the newest migration.
 func (db *DB) MigrateDown(ctx context.Context) error {
-	_, err := db.migrateOne(ctx, lastApplied, "down")
+	_, err := db.migrateInTurn(ctx, lastApplied, "down", db.BeforeMigration)
 	return err
+}
+
+// migrateInTurn is migrateOne, and waits while another process migrates the SQLite file, which can take longer than SQLite
+// itself waits.
+func (db *DB) migrateInTurn(ctx context.Context, pick func(applied map[string]time.Time) string, direction string, before func(ctx context.Context, name string) error) (done bool, err error) {
+	for range migrationTurns {
+		done, err = db.migrateOne(ctx, pick, direction, before)
+		if !busy(err) || ctx.Err() != nil {
+			break
+		}
+	}
+	return done, err
 }
 
 // Migrations lists the known migrations in order, applied or not.
@@ -90,8 +107,8 @@ func (db *DB) Migrated(ctx context.Context) error {
 }
 
 // migrateOne applies one step in one direction under the lock; done says that none was left to apply.
-func (db *DB) migrateOne(ctx context.Context, pick func(applied map[string]time.Time) string, direction string) (done bool, err error) {
-	err = db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+func (db *DB) migrateOne(asked context.Context, pick func(applied map[string]time.Time) string, direction string, before func(ctx context.Context, name string) error) (done bool, err error) {
+	err = db.inTx(asked, func(ctx context.Context, tx bun.Tx) error {
 		if err := db.lockMigrations(ctx, tx); err != nil {
 			return err
 		}
@@ -106,6 +123,11 @@ func (db *DB) migrateOne(ctx context.Context, pick func(applied map[string]time.
 		if name == "" {
 			done = true
 			return nil
+		}
+		if before != nil && len(applied) > 0 {
+			if err := before(asked, name); err != nil { // asked: the transaction's own context may have no end
+				return err
+			}
 		}
 		if err := db.runMigration(ctx, tx, name, direction); err != nil {
 			return fmt.Errorf("migration %s %s: %w", name, direction, err)

@@ -33,23 +33,38 @@ func dbCopy(ctx context.Context, env environment, args []string) error {
 	}
 	return onCopied(ctx, "--from", *from, func(source *models.DB) error {
 		return onCopied(ctx, "--to", *to, func(target *models.DB) error {
-			show := newCopyDisplay(env.stdout)
 			c := models.NewCopy(source, target)
-			c.Report = show.progress
-			tables, rows, err := c.Run(ctx)
-			show.clear()
-			if err != nil && ctx.Err() != nil {
-				return errors.New("the copy is stopped: run the same command again, which goes on where it was")
-			}
-			if err != nil {
+			if err := c.CheckApart(ctx); err != nil {
 				return err
 			}
-			fmt.Fprintf(env.stdout, "Copied and checked: %d rows in %d tables are the same in both databases.\n", rows, tables)
-			fmt.Fprintf(env.stdout, "Start Twite with DATABASE_URL=%s, and not with the old one any more. Nobody is signed out.\n", redacted(*to))
-			fmt.Fprintf(env.stdout, "Second factors are sealed under the key file, which is not in the database: take it along (%s).\n", keyFileAdvice(*from, *to))
-			return nil
+			for _, url := range []string{*from, *to} {
+				unlock, err := lockDatabase(url)
+				if err != nil {
+					return err
+				}
+				defer unlock()
+			}
+			return runCopy(ctx, env, c, *from, *to)
 		})
 	})
+}
+
+// runCopy copies, and says how to go on with the copy.
+func runCopy(ctx context.Context, env environment, c *models.Copy, from, to string) error {
+	show := newCopyDisplay(env.stdout)
+	c.Report = show.progress
+	tables, rows, err := c.Run(ctx)
+	show.clear()
+	if err != nil && ctx.Err() != nil {
+		return errors.New("the copy is stopped: run the same command again, which goes on where it was")
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(env.stdout, "Copied and checked: %d rows in %d tables are the same in both databases.\n", rows, tables)
+	fmt.Fprintf(env.stdout, "Start Twite with DATABASE_URL=%s, and not with the old one any more. Nobody is signed out.\n", redacted(to))
+	fmt.Fprintf(env.stdout, "Second factors are sealed under the key file, which is not in the database: take it along (%s).\n", keyFileAdvice(from, to))
+	return nil
 }
 
 // onCopied is onDatabase for one of two databases, named by a flag.

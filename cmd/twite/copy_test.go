@@ -79,7 +79,7 @@ func TestAKilledCopyGoesOn(t *testing.T) {
 		}
 		cmd.Process.Kill()
 		io.Copy(io.Discard, stdout)
-		if cmd.Wait() == nil {
+		if cmd.Wait() == nil || len(rowsOf(t, to, "SELECT name FROM schema_migrations WHERE name = 'db_copy'")) == 0 {
 			break // it was faster
 		}
 		kills++
@@ -116,6 +116,7 @@ func sameRow(a, b []any) bool {
 func TestCopiesThatAreRefused(t *testing.T) {
 	from, used := townFile(t, "3", "3"), townFile(t, "4", "4")
 	missing := filepath.Join(t.TempDir(), "missing.db")
+	served, free := startServer(t, townFile(t, "3", "3")), "sqlite:"+filepath.Join(t.TempDir(), "free.db")
 	link := filepath.Join(t.TempDir(), "link.db")
 	if err := os.Symlink(strings.TrimPrefix(from, "sqlite:"), link); err != nil {
 		t.Fatal(err)
@@ -129,9 +130,11 @@ func TestCopiesThatAreRefused(t *testing.T) {
 		{from, "", 2, "--from sqlite:twite.db --to postgres://"},
 		{from, "mysql://localhost", 1, "--to: the database URL must begin with"},
 		{"sqlite:" + missing, used, 1, "there is nothing to copy"},
-		{from, from, 1, "the same database"},
-		{from, "sqlite:" + link, 1, "the same database"},
+		{from, from, 1, "are the same: name two"},
+		{from, "sqlite:" + link, 1, "are the same: name two"},
 		{from, used, 1, "in use"},
+		{served.database, free, 1, "another twite serves the database " + strings.TrimPrefix(served.database, "sqlite:")},
+		{from, served.database, 1, "another twite serves the database"},
 	} {
 		cli(t, nil, "", "db", "copy", "--from", c.from, "--to", c.to).fails(t, c.status, c.says)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"time"
 
@@ -27,18 +28,33 @@ func onDatabase(ctx context.Context, url string, f func(db *models.DB) error) er
 }
 
 func migrateUp(ctx context.Context, env environment, args []string) error {
-	return withDatabase(ctx, env, "migrate up", args, 0, func(db *models.DB, _ []string) error {
-		if err := db.Migrate(ctx); err != nil {
+	flags := newFlags(env, "migrate up")
+	bare := withoutCopy(flags)
+	config, _, err := readConfig(env, flags, pick("database-url"), args, 0)
+	if err != nil {
+		return err
+	}
+	return onDatabase(ctx, config.DatabaseURL, func(db *models.DB) error {
+		migrate := func() error { return migrateKeeping(ctx, db, config.DatabaseURL, sayTo(env.stderr)) }
+		if *bare {
+			migrate = func() error { return db.Migrate(ctx) }
+		}
+		if err := migrate(); err != nil {
 			return err
 		}
 		return printMigrations(ctx, env, db)
 	})
 }
 
+func withoutCopy(flags *flag.FlagSet) *bool {
+	return flags.Bool("no-copy", false, "do not keep a copy of the SQLite database as it is now beside it")
+}
+
 // migrateDown undoes the newest migration. What takes something away from somebody is not done by a slip of the hand.
 func migrateDown(ctx context.Context, env environment, args []string) error {
 	flags := newFlags(env, "migrate down")
 	yes := flags.Bool("yes", false, "be sure: what the step holds is lost")
+	bare := withoutCopy(flags)
 	config, _, err := readConfig(env, flags, pick("database-url"), args, 0)
 	if err != nil {
 		return err
@@ -49,7 +65,11 @@ func migrateDown(ctx context.Context, env environment, args []string) error {
 				return err
 			}
 		}
-		if err := db.MigrateDown(ctx); err != nil {
+		migrate := func() error { return migrateDownKeeping(ctx, db, config.DatabaseURL, sayTo(env.stderr)) }
+		if *bare {
+			migrate = func() error { return db.MigrateDown(ctx) }
+		}
+		if err := migrate(); err != nil {
 			return err
 		}
 		return printMigrations(ctx, env, db)

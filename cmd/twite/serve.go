@@ -43,7 +43,7 @@ func serve(ctx context.Context, env environment, args []string) error {
 		return fmt.Errorf("what is in the log of the database cannot be brought to the disk: %w: look at the disk before you start again", err)
 	}
 	db.Mail = config.Site.Mail
-	if err := db.Migrate(ctx); err != nil {
+	if err := migrateKeeping(ctx, db, config.DatabaseURL, func(message string) { log.Info(message) }); err != nil {
 		return err
 	}
 	presence, err := db.ShareTurn(ctx, models.ServingTurn)

@@ -23,13 +23,13 @@ func withAccounts(ctx context.Context, env environment, name string, args []stri
 	if err != nil {
 		return err
 	}
-	return onAccounts(ctx, config.DatabaseURL, func(db *models.DB) error { return f(db, words) })
+	return onAccounts(ctx, env, config.DatabaseURL, func(db *models.DB) error { return f(db, words) })
 }
 
 // onAccounts is onDatabase on a database that has the tables of this version.
-func onAccounts(ctx context.Context, url string, f func(db *models.DB) error) error {
+func onAccounts(ctx context.Context, env environment, url string, f func(db *models.DB) error) error {
 	return onDatabase(ctx, url, func(db *models.DB) error {
-		if err := db.Migrate(ctx); err != nil {
+		if err := migrateKeeping(ctx, db, url, sayTo(env.stderr)); err != nil {
 			return err
 		}
 		return f(db)
@@ -52,7 +52,7 @@ func userAdd(ctx context.Context, env environment, args []string) error {
 	if err != nil {
 		return err
 	}
-	return onAccounts(ctx, config.DatabaseURL, func(db *models.DB) error {
+	return onAccounts(ctx, env, config.DatabaseURL, func(db *models.DB) error {
 		user, err := db.AddUser(ctx, models.NewUser{
 			Username: words[0], Email: words[1], Password: password, Password2: password, Role: models.Role(*role),
 		})
@@ -101,7 +101,7 @@ func userPasswd(ctx context.Context, env environment, args []string) error {
 	if err != nil {
 		return err
 	}
-	return onAccounts(ctx, config.DatabaseURL, func(db *models.DB) error {
+	return onAccounts(ctx, env, config.DatabaseURL, func(db *models.DB) error {
 		return report(env, db.SetPassword(ctx, words[0], password), words[0], "has a new password; all sessions are ended")
 	})
 }
@@ -113,7 +113,7 @@ func userResetLink(ctx context.Context, env environment, args []string) error {
 	if err != nil {
 		return err
 	}
-	return onAccounts(ctx, config.DatabaseURL, func(db *models.DB) error {
+	return onAccounts(ctx, env, config.DatabaseURL, func(db *models.DB) error {
 		token, err := db.ResetLink(ctx, words[0], config.Site.ResetLifetime)
 		if err != nil {
 			return report(env, err, words[0], "")
@@ -175,7 +175,7 @@ func userDelete(ctx context.Context, env environment, args []string) error {
 	if !*yes {
 		return usageError{"this cannot be undone: add --yes if you are sure, or use twite user suspend"}
 	}
-	return onAccounts(ctx, config.DatabaseURL, func(db *models.DB) error {
+	return onAccounts(ctx, env, config.DatabaseURL, func(db *models.DB) error {
 		return report(env, db.DeleteUser(ctx, words[0]), words[0], "is deleted, with all posts")
 	})
 }
