@@ -277,7 +277,8 @@ func (q *commitQueue) close(close func() error) error {
 
 // Settle brings what a server that was killed has left in SQLite's write-ahead log into the database file, and that to the
 // disk. Where bringing the log to the disk had failed, reading it finds a commit in the memory of the system that the
-// disk may not hold; what was written behind it would be lost with it. While the disk is full there is nothing to bring.
+// disk may not hold; what was written behind it would be lost with it. On a full disk it does nothing: there is no room for
+// what would come behind it either, and much to be read.
 func (db *DB) Settle(ctx context.Context) error {
 	if db.Postgres() {
 		return nil
