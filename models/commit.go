@@ -55,7 +55,7 @@ type sharedTx struct {
 // others, and sees what those before it wrote: all of them are told that it is done, or none.
 func (db *DB) inTx(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
 	if db.commits == nil {
-		return inPostgresTx(ctx, db.write, f)
+		return untilKept(func() error { return db.write.RunInTx(ctx, nil, f) })
 	}
 	alone := func(ctx context.Context, conn bun.Conn) error { return conn.RunInTx(ctx, nil, f) }
 	return db.commits.write(ctx, db.write, alone, f)
@@ -64,7 +64,7 @@ func (db *DB) inTx(ctx context.Context, f func(ctx context.Context, tx bun.Tx) e
 // change runs f, which makes one statement, in a transaction of its own or, on SQLite, in a shared one.
 func (db *DB) change(ctx context.Context, f func(ctx context.Context, c bun.IDB) error) error {
 	if db.commits == nil {
-		return f(ctx, db.write)
+		return untilKept(func() error { return f(ctx, db.write) })
 	}
 	alone := func(ctx context.Context, conn bun.Conn) error { return f(ctx, conn) }
 	return db.commits.write(ctx, db.write, alone, func(ctx context.Context, tx bun.Tx) error { return f(ctx, tx) })

@@ -27,7 +27,7 @@ const (
 	connectPause   = 500 * time.Millisecond // before a server that did not answer is tried again
 	silenceTimeout = 5 * time.Second        // after which a machine that confirms nothing is taken for dead
 
-	txTries = 5 // of a transaction that PostgreSQL took back, in all
+	txTries = 5 // of a change that PostgreSQL took back, in all
 )
 
 func (db *DB) openPostgres(rawURL string) (err error) {
@@ -153,11 +153,11 @@ func (c *cautious) recentFailure() error {
 	return nil
 }
 
-// inPostgresTx runs f in a transaction, and commits it unless f fails. PostgreSQL may take one back to let others go on:
-// then f runs anew, so it must do the same however often it begins.
-func inPostgresTx(ctx context.Context, db *bun.DB, f func(ctx context.Context, tx bun.Tx) error) error {
+// untilKept makes a change. PostgreSQL may take one back to let others go on: then it is made anew, so it must do the same
+// however often it begins.
+func untilKept(change func() error) error {
 	for try := 1; ; try++ {
-		err := db.RunInTx(ctx, nil, f)
+		err := change()
 		if try == txTries || !takenBack(err) {
 			return err
 		}
