@@ -92,7 +92,9 @@ func serve(ctx context.Context, env environment, args []string) error {
 	beside := func(work func(context.Context)) { background.Go(func() { keepGoing(ctx, log, work) }) }
 	beside(func(ctx context.Context) { purge(ctx, site.Store(), db, config.Events, log) })
 	beside(w.run)
-	beside(serveMetrics)
+	watched, unwatch := context.WithCancel(context.WithoutCancel(ctx)) // until the last request is answered
+	defer unwatch()
+	background.Go(func() { serveMetrics(watched) })
 	backups := &scheduler{Backups: config.Backups, db: db, now: time.Now, log: log}
 	beside(backups.run)
 	beside(func(ctx context.Context) { stayPresent(ctx, db, presence) })

@@ -23,7 +23,7 @@ import (
 
 // A request is in flight while SIGTERM arrives: the server has begun to read its form, whose second half comes later.
 func TestRequestsInFlightAreAnswered(t *testing.T) {
-	s := newServer(t)
+	s := newServer(t, "--metrics-addr", "127.0.0.1:0")
 	conn, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -43,6 +43,8 @@ func TestRequestsInFlightAreAnswered(t *testing.T) {
 		later.Close()
 		t.Error("new connections are still taken")
 	}
+	_, _, page := getMetrics(t, s.metricsAddr(), "/metrics", "localhost")
+	parseMetrics(t, page).wantSample(t, "twite_http_requests_in_flight", 1) // the metrics tell of it to the end
 	io.WriteString(conn, form[10:])
 	readStatus(t, answers, http.StatusUnprocessableEntity)
 	if err := s.wait(); err != nil {
