@@ -28,10 +28,10 @@ const (
 
 // passedSockets are those that systemd holds for this process. They are told about once: no child hears of them.
 func passedSockets(getenv func(string) string) ([]passedSocket, error) {
-	if getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
+	count, names := getenv("LISTEN_FDS"), strings.Split(getenv("LISTEN_FDNAMES"), ":")
+	if count == "" || getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
 		return nil, nil
 	}
-	count, names := getenv("LISTEN_FDS"), strings.Split(getenv("LISTEN_FDNAMES"), ":")
 	for _, name := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
 		if err := os.Unsetenv(name); err != nil {
 			return nil, err

@@ -26,7 +26,7 @@ import (
 	"twite/models/modelstest"
 )
 
-// A unit plays systemd: it holds sockets, hands them to one process after the other, and hears how each is doing.
+// A unit plays systemd: it holds sockets, if it has any, hands them to one process after the other, and hears how each is doing.
 type unit struct {
 	t        testing.TB
 	database string
@@ -113,8 +113,10 @@ func (u *unit) start(variables ...string) *process {
 	u.t.Helper()
 	p := &process{t: u.t, ended: make(chan error, 1)}
 	p.cmd = exec.Command("/bin/sh", append([]string{"-c", `LISTEN_PID=$$ exec "$@"`, "sh", binary(u.t), "serve", "--database-url", u.database, "--log-format", "json"}, u.flags...)...)
-	p.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+u.notify.LocalAddr().String(),
-		fmt.Sprintf("LISTEN_FDS=%d", len(u.files)), "LISTEN_FDNAMES="+strings.Join(u.names, ":"))
+	p.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+u.notify.LocalAddr().String())
+	if len(u.files) > 0 {
+		p.cmd.Env = append(p.cmd.Env, fmt.Sprintf("LISTEN_FDS=%d", len(u.files)), "LISTEN_FDNAMES="+strings.Join(u.names, ":"))
+	}
 	p.cmd.Env = append(p.cmd.Env, variables...)
 	p.cmd.ExtraFiles = u.files
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
