@@ -24,6 +24,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -211,8 +212,11 @@ func (a *authority) begin(w http.ResponseWriter, r *http.Request, protected, pay
 		var account struct{ Contact []string }
 		a.parse(protected, &head)
 		a.parse(payload, &account)
-		public := &ecdsa.PublicKey{Curve: elliptic.P256(), X: number(head.JWK.X), Y: number(head.JWK.Y)}
-		var err error
+		public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, coordinate(head.JWK.X), coordinate(head.JWK.Y)))
+		if err != nil {
+			a.t.Error(err)
+			return
+		}
 		if a.thumbprint, err = acme.JWKThumbprint(public); err != nil {
 			a.t.Error(err)
 		}
@@ -354,7 +358,8 @@ func (a *authority) say(w http.ResponseWriter, status int, answer any) {
 	}
 }
 
-func number(text string) *big.Int {
+// coordinate is half of a point of a curve, as a JWK has it.
+func coordinate(text string) []byte {
 	raw, _ := base64.RawURLEncoding.DecodeString(strings.TrimRight(text, "="))
-	return new(big.Int).SetBytes(raw)
+	return raw
 }

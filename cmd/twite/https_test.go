@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -77,11 +78,13 @@ func (s *secured) client(root *certifier) *http.Client {
 	}
 	transport := &http.Transport{
 		ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: root.pool()},
-		Dial: func(_, addr string) (net.Conn, error) {
+		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
 			if strings.HasSuffix(addr, ":80") {
-				return net.Dial("tcp", s.plain)
+				addr = s.plain
+			} else {
+				addr = s.crypted
 			}
-			return net.Dial("tcp", s.crypted)
+			return new(net.Dialer).DialContext(ctx, "tcp", addr)
 		},
 	}
 	s.t.Cleanup(transport.CloseIdleConnections)
