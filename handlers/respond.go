@@ -31,7 +31,7 @@ func sourceField(r *http.Request) string {
 func (s *Server) page(w http.ResponseWriter, r *http.Request, title string) views.Page {
 	p := views.Page{
 		Title: title, Path: r.URL.Path, Viewer: viewer(r), Now: s.db.CurrentTime(), SignUp: s.signUp(r), About: visit(r).Site.About,
-		Inviting: s.mayInvite(r),
+		Inviting: s.mayInvite(r), Unknown: visit(r).Unknown,
 		Mail:     s.config.Mail, Unconfirmed: s.unconfirmed(r), Assets: s.assets.urls, NoIndex: !s.config.Public,
 		Markup: s.markup,
 	}

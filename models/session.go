@@ -47,6 +47,7 @@ type Visit struct {
 
 	Site Site // the settings of the site
 
+	Unknown   bool  // whether there is a session could not be found out
 	SessionID int64 // 0: no session
 	Viewer    *Viewer
 	Email     string // of the viewer
@@ -115,6 +116,7 @@ func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 		return rows.Scan(&row.SessionID, &userID, &row.Epoch, &data, &row.LastSeen, &viewer.Username, &viewer.DisplayName,
 			&viewer.Role, &row.Email, &viewer.Confirmed, &viewer.SecondFactor)
 	}, s.db.moment(now), s.db.moment(now.Add(-s.idle)), hashToken(token))
+	visit.Unknown = err != nil
 	if err != nil || !found {
 		return nil, false, err
 	}

@@ -307,7 +307,7 @@ func menu(m menuView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-		} else {
+		} else if !m.unknown {
 			templ_7745c5c3_Err = place(m, "/login", "door", "Sign in").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

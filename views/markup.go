@@ -162,10 +162,11 @@ type menuView struct {
 	path          string
 	username      string // of who is signed in; "" is a stranger
 	staff, signUp bool
+	unknown       bool
 }
 
 func menuOf(p Page) menuView {
-	m := menuView{path: p.Path, signUp: p.SignUp}
+	m := menuView{path: p.Path, signUp: p.SignUp, unknown: p.Unknown}
 	if p.Viewer != nil {
 		m.username, m.staff = p.Viewer.Username, p.Viewer.Role.AtLeast(models.Moderator)
 	}

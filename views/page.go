@@ -13,6 +13,7 @@ type Page struct {
 	Description string // for search engines and link previews; may be empty
 	Path        string // the path asked for, to mark the place in the menu
 	Viewer      *models.Viewer
+	Unknown     bool // who looks could not be found out: nobody is told that they are a stranger
 	Now         time.Time
 	Flash       string // what the last action did, said once
 	Errors      bool   // the page shows a rejected form: its title begins with "Error: "
