@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/uptrace/bun"
@@ -89,10 +90,10 @@ func (db *DB) copyTables(ctx context.Context, tx bun.IDB) ([]copyTable, error) {
 		for i := 1; i <= len(keys[name]); i++ {
 			t.key = append(t.key, keys[name][i])
 		}
-		slices.SortFunc(t.columns, func(a, b copyColumn) int { return strings.Compare(a.name, b.name) })
+		sort.Slice(t.columns, func(a, b int) bool { return t.columns[a].name < t.columns[b].name })
 		tables = append(tables, *t)
 	}
-	slices.SortFunc(tables, func(a, b copyTable) int { return strings.Compare(a.name, b.name) })
+	sort.Slice(tables, func(a, b int) bool { return tables[a].name < tables[b].name })
 	return tables, nil
 }
 

@@ -71,8 +71,8 @@ type trial struct {
 func newTrial(b *testing.B) *trial {
 	b.Helper()
 	t := &trial{binary: filepath.Join(b.TempDir(), "twite"), database: filepath.Join(b.TempDir(), "town.db")}
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", t.binary, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build := exec.Command("go", "run", "./cmd/package", "-binary", t.binary)
+	build.Dir = "../.."
 	finish(b, build)
 	finish(b, exec.Command(t.binary, "seed", "--database-url", "sqlite:"+t.database, "--password", townPassword,
 		"--users", fmt.Sprint(benchUsers), "--posts", fmt.Sprint(benchPosts)))

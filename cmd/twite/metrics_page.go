@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,12 +46,12 @@ func (m *metrics) page(ctx context.Context) []byte {
 func (m *metrics) writeAnswers(e *exposition) {
 	e.family("twite_http_requests_total", "counter", "Requests answered, by method, route (a pattern; none for an unknown path) and status.")
 	answers := m.answers.known()
-	for _, key := range slices.SortedFunc(maps.Keys(answers), answerKey.compare) {
+	for _, key := range sortedKeys(answers, answerKey.compare) {
 		e.sample(float64(answers[key].Load()), "method", key.method, "route", key.route, "code", strconv.Itoa(key.status))
 	}
 	e.family("twite_http_request_duration_seconds", "histogram", "Time to answer a request, by method and route.")
 	durations := m.durations.known()
-	for _, key := range slices.SortedFunc(maps.Keys(durations), routeKey.compare) {
+	for _, key := range sortedKeys(durations, routeKey.compare) {
 		e.histogram(durations[key], "method", key.method, "route", key.route)
 	}
 	e.family("twite_http_requests_in_flight", "gauge", "Requests under way.")
@@ -176,7 +177,7 @@ func (c *counted) ask(ctx context.Context, m *metrics) {
 func (m *metrics) writeWork(e *exposition) {
 	e.family("twite_jobs_total", "counter", "Tries of jobs, by kind and result: done, failed, or given up after the last one.")
 	jobs := m.worker.tries.known()
-	for _, key := range slices.SortedFunc(maps.Keys(jobs), jobKey.compare) {
+	for _, key := range sortedKeys(jobs, jobKey.compare) {
 		e.sample(float64(jobs[key].Load()), "kind", key.kind, "result", key.result)
 	}
 	e.family("twite_mails_total", "counter", "Mails, by result: sent or failed.")
@@ -196,4 +197,11 @@ func (m *metrics) writeWork(e *exposition) {
 
 	e.family("twite_build_info", "gauge", "The version that runs: always 1.")
 	e.sample(1, "version", version, "commit", commit, "goversion", runtime.Version())
+}
+
+// sortedKeys sorts by package sort: slices would be compiled anew for each kind of key, at 20 KiB.
+func sortedKeys[K comparable, V any](all map[K]V, compare func(a, b K) int) []K {
+	keys := slices.Collect(maps.Keys(all))
+	sort.Slice(keys, func(a, b int) bool { return compare(keys[a], keys[b]) < 0 })
+	return keys
 }

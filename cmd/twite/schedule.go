@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -141,7 +141,9 @@ func scheduled(dir string, now time.Time) (made []scheduledFile, err error) {
 			made = append(made, scheduledFile{filepath.Join(dir, entry.Name()), at})
 		}
 	}
-	slices.SortFunc(made, func(a, b scheduledFile) int { return cmp.Or(b.at.Compare(a.at), strings.Compare(a.path, b.path)) })
+	sort.Slice(made, func(a, b int) bool {
+		return cmp.Or(made[b].at.Compare(made[a].at), strings.Compare(made[a].path, made[b].path)) < 0
+	})
 	return made, nil
 }
 
