@@ -62,6 +62,9 @@ func restoreFile(ctx context.Context, backup, path string, step func(what string
 	if to, err := filepath.EvalSymlinks(path); err == nil {
 		path = to // where the database is, rather than what leads there
 	}
+	if err := removeDrafts(path); err != nil {
+		return Restored{}, err
+	}
 	draft, err := os.CreateTemp(filepath.Dir(path), draftName(path)) // with mode 0600, whatever the umask
 	if err != nil {
 		return Restored{}, err

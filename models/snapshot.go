@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"modernc.org/sqlite"
 )
@@ -68,6 +69,23 @@ func writeWhole(path string, replace bool, write func(draft *os.File) error) err
 
 // draftName is the pattern of what a file is called until it is whole.
 func draftName(path string) string { return "." + filepath.Base(path) + ".*.part" }
+
+// removeDrafts clears away what is left of a file whose making was killed. Nobody may be making it now.
+func removeDrafts(path string) error {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	begin, end, _ := strings.Cut(draftName(path), "*")
+	for _, entry := range entries {
+		if name := entry.Name(); strings.HasPrefix(name, begin) && strings.Contains(name, end) {
+			if err := os.Remove(filepath.Join(filepath.Dir(path), name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // renameToNew gives a file a name that is free.
 func renameToNew(from, to string) error {
@@ -131,7 +149,11 @@ func copyPages(ctx context.Context, source *sql.DB, draft *os.File, progress fun
 		if err != nil {
 			return err
 		}
-		return errors.Join(stepThrough(ctx, backup, draft, progress), backup.Finish())
+		if err := stepThrough(ctx, backup, draft, progress); err != nil {
+			backup.Finish() // says the same once more
+			return err
+		}
+		return backup.Finish()
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/term"
@@ -30,6 +31,9 @@ func backup(ctx context.Context, env environment, args []string) error {
 		done()
 		if errors.Is(err, models.ErrFileExists) {
 			return fmt.Errorf("%w: choose another name, or replace it with --force", err)
+		}
+		if models.Unavailable(err) {
+			return fmt.Errorf("no backup was made: %w: see that there is room in %s, and that it can be written to", err, filepath.Dir(words[0]))
 		}
 		if err != nil {
 			return fmt.Errorf("no backup was made: %w", err)

@@ -213,7 +213,7 @@ func TestRestoreCommandRefuses(t *testing.T) {
 // TestRestoreKilled kills the real binary while it restores, at many moments. What is there then is the old database or
 // the restored one, and whole; a second try succeeds.
 func TestRestoreKilled(t *testing.T) {
-	rounds := 8
+	rounds := 4
 	if testing.Short() {
 		rounds = 2
 	}
