@@ -236,7 +236,7 @@ func sourceFiles(t *testing.T, endings ...string) []string {
 	return files
 }
 
-func readSource(t *testing.T, file string) string {
+func readSource(t testing.TB, file string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(repository, file))
 	if err != nil {

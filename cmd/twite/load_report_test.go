@@ -3,8 +3,8 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"slices"
@@ -13,17 +13,30 @@ import (
 	"time"
 )
 
-// printLoad writes the table of the README.
-func printLoad(to io.Writer, all []loadSeries) {
-	fmt.Fprintln(to, "\n| requests due a second | answered | half within | 99 % within | 99.9 % within | 99 % of reading within | CPU a request | memory | errors |")
-	fmt.Fprintln(to, "|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+const loadHeader = "| requests due a second | answered | half within | 99 % within | 99.9 % within | 99 % of reading within | CPU a request | memory | errors |\n"
+
+// loadTable is the table of the README.
+func loadTable(all []loadSeries) string {
+	var b strings.Builder
+	b.WriteString(loadHeader + "|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n")
 	for _, series := range all {
-		fmt.Fprintf(to, "| **%s** | | | | | | | | |\n", series.Name)
+		fmt.Fprintf(&b, "| **%s** | | | | | | | | |\n", series.Name)
 		for _, s := range series.Steps {
-			fmt.Fprintf(to, "| %.0f | %.0f | %s | %s | %s | %s | %.1f ms | %.0f MiB | %d |\n", s.Rate, s.Answered,
+			fmt.Fprintf(&b, "| %.0f | %.0f | %s | %s | %s | %s | %.1f ms | %.0f MiB | %d |\n", s.Rate, s.Answered,
 				milliseconds(s.Median), milliseconds(s.P99), milliseconds(s.P999), milliseconds(s.Reading), micros(s.CPU)/1000, s.Peak, s.Errors)
 		}
 	}
+	return b.String()
+}
+
+// replaceTable puts a table where an earlier one with the same header stands, up to the next empty line.
+func replaceTable(text, table string) (string, error) {
+	before, rest, found := strings.Cut(text, loadHeader)
+	_, after, ends := strings.Cut(rest, "\n\n")
+	if !found || !ends {
+		return "", errors.New("README.md has no table of the load to replace")
+	}
+	return before + table + "\n" + after, nil
 }
 
 func milliseconds(d time.Duration) string {
@@ -154,6 +167,10 @@ func TestPlotsAreDrawn(t *testing.T) {
 		if !strings.Contains(latency, want) {
 			t.Errorf("%s is not in\n%s", want, latency)
 		}
+	}
+	table := loadTable(series)
+	if again, err := replaceTable("before\n\n"+table+"\nafter\n", table+"| more |\n"); err != nil || again != "before\n\n"+table+"| more |\n\nafter\n" {
+		t.Errorf("%v: %s", err, again)
 	}
 	if want := `points="60.0,350.0 510.0,195.0"`; !strings.Contains(throughput, want) {
 		t.Errorf("%s is not in\n%s", want, throughput)

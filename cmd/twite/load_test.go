@@ -30,7 +30,7 @@ type loadSeries struct {
 }
 
 // BenchmarkLoad has one node on SQLite and three on PostgreSQL answer a mix of requests, with 100,000 posts and then with
-// ten million, at higher and higher rates. It prints a table and draws plots for the README. Everything shares the machine: the
+// ten million, at higher and higher rates. It puts a table into the README and draws its plots. Everything shares the machine: the
 // nodes, PostgreSQL and the load. TWITE_LOAD_SECONDS is how long each rate lasts.
 func BenchmarkLoad(b *testing.B) {
 	seconds, err := time.ParseDuration(cmp.Or(os.Getenv("TWITE_LOAD_SECONDS"), "6") + "s")
@@ -42,9 +42,16 @@ func BenchmarkLoad(b *testing.B) {
 		l.onSQLite()
 		l.onPostgres()
 	}
-	printLoad(os.Stdout, l.series)
-	for name, plot := range map[string]string{"load-latency.svg": drawLatency(l.series), "load-throughput.svg": drawThroughput(l.series)} {
-		if err := os.WriteFile(filepath.Join(repository, "assets", name), []byte(plot), 0o644); err != nil {
+	table := loadTable(l.series)
+	fmt.Println(table)
+	readme, err := replaceTable(readSource(b, "README.md"), table)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"README.md": readme, "assets/load-latency.svg": drawLatency(l.series), "assets/load-throughput.svg": drawThroughput(l.series),
+	} {
+		if err := os.WriteFile(filepath.Join(repository, name), []byte(text), 0o644); err != nil {
 			b.Fatal(err)
 		}
 	}
