@@ -170,7 +170,11 @@ _twite() {
 		[[ -n $files ]] && _files
 	fi
 }
-compdef _twite twite
+if [[ ${funcstack[1]} == _twite ]]; then # loaded by zsh for the first completion
+	_twite
+else
+	compdef _twite twite
+fi
 `)
 }
 

@@ -138,10 +138,12 @@ func TestZshCompletes(t *testing.T) {
 		compdef() { function=$1; }
 		_describe() { local word; for word in ${(P)2}; do [[ $word == ${words[CURRENT]}* ]] && print -r -- ${word%%:*}; done; return 0 }
 		_files() { print +files; }
-		source "$1"
+		source "$1" && [[ $function == _twite ]] || print "it is not told of"
+		unfunction _twite
+		mkdir $3/first && cp "$1" $3/first/_twite && fpath=($3/first) && autoload -U _twite
 		words=(${(s: :)2}); [[ $2 == *' ' ]] && words+=("")
 		CURRENT=${#words}
-		$function; true`)
+		_twite; true`)
 }
 
 func TestFishCompletes(t *testing.T) {
