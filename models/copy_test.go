@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -71,7 +72,7 @@ func fullSite(t *testing.T, url string) *models.DB {
 	exec(t, db, "UPDATE site SET about = 'Ours', setup_hash = ?, changed_at = ?, confirm_email = TRUE", all[:32], at)
 	exec(t, db, "INSERT INTO audit (created_at, actor_id, actor, action, target_id, target, detail, hash) VALUES (?, 1, 'alice', 'role', 2, 'bob', '', ?)", at, all[:32])
 	exec(t, db, "INSERT INTO exports (user_id, created_at, posts, total, data, finished_at, expires_at, failed_at) VALUES (?, ?, 1, 1, ?, ?, ?, ?), (?, ?, 0, 0, NULL, NULL, NULL, NULL)",
-		alice.ID, at, slices.Repeat(all, 5000), at, later, at, bob.ID, at)
+		alice.ID, at, slices.Repeat(all, 3), at, later, at, bob.ID, at)
 	exec(t, db, "INSERT INTO retired_names (username_key, retired_at) VALUES ('zed', ?), ('_z', ?), ('0a', ?), ('a-b', ?), ('ab', ?)", at, at, at, at, at)
 	for table, columns := range everyColumn(t, db) {
 		for _, column := range columns {
@@ -111,6 +112,8 @@ func contents(t *testing.T, db *models.DB) map[string][]string {
 					fmt.Fprintf(&line, "%s %s; ", column, v.UTC().Format(time.RFC3339Nano))
 				case bool: // which SQLite has as a number
 					fmt.Fprintf(&line, "%s %q; ", column, map[bool]string{false: "0", true: "1"}[v])
+				case []byte:
+					fmt.Fprintf(&line, "%s %x; ", column, v)
 				default:
 					fmt.Fprintf(&line, "%s %q; ", column, fmt.Sprint(v))
 				}
@@ -193,6 +196,7 @@ func TestACopyIsTheSame(t *testing.T) {
 	copyPairs(t, func(t *testing.T, fromURL string, newTarget func() string) {
 		toURL := newTarget()
 		from, to := fullSite(t, fromURL), modelstest.Open(t, toURL)
+		exec(t, from, "UPDATE exports SET data = ? WHERE id = 1", bytes.Repeat([]byte{0, 0xff, '\''}, 1<<19)) // more than a batch
 		reports, err := copyAll(t.Context(), from, to)
 		if err != nil {
 			t.Fatal(err)
@@ -291,8 +295,6 @@ func TestACopyNoticesThatTheSourceHasChanged(t *testing.T) {
 			{"UPDATE posts SET body = 'changed' WHERE id = 2", true},
 			{"DELETE FROM posts WHERE id = 1", true},
 			{"DELETE FROM audit", true},
-			{"UPDATE actors SET birth_year = birth_year + 1 WHERE name = 'Nargis'", true},
-			{"UPDATE posts SET body = 'changed later' WHERE id = 7", false},
 			{"INSERT INTO posts (body, timestamp, user_id) VALUES ('newest', '2026-05-01 00:00:00+00:00', 1)", false},
 		} {
 			to := modelstest.Open(t, newTarget())
