@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/uptrace/bun"
 
 	"twite/models"
 	"twite/models/modelstest"
@@ -241,3 +244,64 @@ func TestAFailingMigrationLeavesNothing(t *testing.T) {
 		t.Errorf("with the way free: %v", err)
 	}
 }
+
+// TestAMigrationWaitsForAnotherProcess on the same file, longer than SQLite itself waits.
+func TestAMigrationWaitsForAnotherProcess(t *testing.T) {
+	servers, ctx := nodes(t, 2), t.Context()
+	if servers[0].Postgres() {
+		t.Skip("the advisory lock of PostgreSQL waits for ever")
+	}
+	if err := servers[0].MigrateDown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, servers[1], "PRAGMA busy_timeout = 20")
+	begun, waited := make(chan struct{}), make(chan struct{})
+	servers[0].BeforeMigration = func(context.Context, string) error {
+		close(begun)
+		<-waited
+		return nil
+	}
+	first := make(chan error, 1)
+	go func() { first <- servers[0].Migrate(ctx) }()
+	<-begun
+	servers[1].WithHook(&nthBegin{n: 3, run: func() { close(waited) }})
+	if err := errors.Join(servers[1].Migrate(ctx), <-first); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestABeforeMigrationThatFailsKeepsEverything, and is not asked where there is nothing to keep.
+func TestABeforeMigrationThatFailsKeepsEverything(t *testing.T) {
+	db, ctx := modelstest.Open(t, modelstest.URL(t)), t.Context()
+	var asked []string
+	db.BeforeMigration = func(_ context.Context, name string) error {
+		asked = append(asked, name)
+		return errors.New("no room")
+	}
+	if err := db.Migrate(ctx); err != nil || asked != nil {
+		t.Fatalf("a new database: %v, asked before %q", err, asked)
+	}
+	if err := db.MigrateDown(ctx); err == nil || len(asked) != 1 {
+		t.Errorf("on the way down: %v, asked before %q", err, asked)
+	}
+	if _, waiting := applied(t, db); waiting != 0 {
+		t.Error("a migration was undone all the same")
+	}
+}
+
+// nthBegin calls run when a transaction begins for the nth time.
+type nthBegin struct {
+	n   int
+	run func()
+}
+
+func (b *nthBegin) BeforeQuery(ctx context.Context, event *bun.QueryEvent) context.Context {
+	if event.Operation() == "BEGIN" {
+		if b.n--; b.n == 0 {
+			b.run()
+		}
+	}
+	return ctx
+}
+
+func (b *nthBegin) AfterQuery(context.Context, *bun.QueryEvent) {}
