@@ -1,6 +1,7 @@
 package models
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/binary"
@@ -62,7 +63,8 @@ func restoreFile(ctx context.Context, backup, path string, step func(what string
 	if to, err := filepath.EvalSymlinks(path); err == nil {
 		path = to // where the database is, rather than what leads there
 	}
-	if err := removeDrafts(path); err != nil {
+	folder, name := filepath.Split(path)
+	if err := RemoveDrafts(cmp.Or(folder, "."), func(draft string) bool { return draft == name }); err != nil {
 		return Restored{}, err
 	}
 	draft, err := os.CreateTemp(filepath.Dir(path), draftName(path)) // with mode 0600, whatever the umask

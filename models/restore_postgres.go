@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -37,7 +38,9 @@ func restorePostgres(ctx context.Context, backup, rawURL string, step func(what 
 		return restored, ErrDatabaseUsed
 	}
 	defer turn.End()
-	if err := to.Migrate(ctx); err != nil {
+	if err := to.Migrate(ctx); errors.Is(err, ErrNewerSchema) {
+		return restored, errors.New("the database to replace is of a newer version of Twite: name an empty one in DATABASE_URL, and restore to that")
+	} else if err != nil {
 		return restored, fmt.Errorf("the database to replace: %w", err)
 	}
 	if restored.Kept, err = to.keep(ctx, backup, step); err != nil {

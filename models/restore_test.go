@@ -419,6 +419,12 @@ func TestRestorePostgres(t *testing.T) {
 	}
 	must[int](t)(db.VerifyAudit(ctx))
 
+	newer := modelstest.URL(t)
+	exec(t, modelstest.Open(t, newer), "CREATE TABLE schema_migrations (name TEXT PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL)")
+	exec(t, modelstest.Open(t, newer), "INSERT INTO schema_migrations VALUES ('9999_future', now())")
+	if _, err := models.Restore(ctx, backup, newer, func(string) {}); err == nil || !strings.Contains(err.Error(), "name an empty one in DATABASE_URL") {
+		t.Errorf("error %v", err)
+	}
 	elsewhere := modelstest.URL(t) // empty
 	if restored := must[models.Restored](t)(models.Restore(ctx, backup, elsewhere, func(string) {})); restored.Kept != "" {
 		t.Errorf("%q was kept, and there was nothing", restored.Kept)

@@ -70,21 +70,32 @@ func writeWhole(path string, replace bool, write func(draft *os.File) error) err
 // draftName is the pattern of what a file is called until it is whole.
 func draftName(path string) string { return "." + filepath.Base(path) + ".*.part" }
 
-// removeDrafts clears away what is left of a file whose making was killed. Nobody may be making it now.
-func removeDrafts(path string) error {
-	entries, err := os.ReadDir(filepath.Dir(path))
+// RemoveDrafts clears away what is left in a folder of files whose making was killed, those whose names are said to be ours.
+// Nobody may be making one now.
+func RemoveDrafts(folder string, ours func(name string) bool) error {
+	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return err
 	}
-	begin, end, _ := strings.Cut(draftName(path), "*")
 	for _, entry := range entries {
-		if name := entry.Name(); strings.HasPrefix(name, begin) && strings.Contains(name, end) {
-			if err := os.Remove(filepath.Join(filepath.Dir(path), name)); err != nil {
+		if name, ok := draftOf(entry.Name()); ok && ours(name) {
+			if err := os.Remove(filepath.Join(folder, entry.Name())); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// draftOf is the name that a draft, or a companion of one, was to get.
+func draftOf(file string) (name string, ok bool) {
+	for _, suffix := range companions() {
+		file = strings.TrimSuffix(file, suffix)
+	}
+	file, isDraft := strings.CutSuffix(file, ".part")
+	file, hidden := strings.CutPrefix(file, ".")
+	number := strings.LastIndexByte(file, '.')
+	return file[:max(number, 0)], isDraft && hidden && number > 0
 }
 
 // renameToNew gives a file a name that is free.

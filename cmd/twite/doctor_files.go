@@ -30,6 +30,9 @@ func (x *examination) permissions(context.Context) (found []finding) {
 	if keys := newKeyFile(x.KeyFile, x.DatabaseURL); keys.path != "" {
 		found = append(found, private(keys.path, 0o600)...)
 	}
+	if len(x.HTTPS.Domains) > 0 {
+		found = append(found, private(x.HTTPS.dir(x.DatabaseURL), 0o700)...)
+	}
 	if x.Backups.Dir != "" {
 		found = append(found, private(x.Backups.Dir, 0o700)...)
 		found = append(found, writable(x.Backups.Dir)...)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -87,7 +86,7 @@ func (s *scheduler) look(ctx context.Context) (err error) {
 	if len(made) > 0 && s.now().Sub(made[0].at) < s.Every {
 		return nil
 	}
-	if err := removeDrafts(s.Dir); err != nil {
+	if err := models.RemoveDrafts(s.Dir, func(name string) bool { _, ours := madeAt(name); return ours }); err != nil {
 		return err
 	}
 	started := time.Now()
@@ -134,10 +133,7 @@ func scheduled(dir string, now time.Time) (made []scheduledFile, err error) {
 		return nil, err
 	}
 	for _, entry := range entries {
-		name, hasPrefix := strings.CutPrefix(entry.Name(), scheduledPrefix)
-		name, hasSuffix := strings.CutSuffix(name, scheduledSuffix)
-		at, err := time.Parse(scheduledTime, name)
-		if err == nil && hasPrefix && hasSuffix && entry.Type().IsRegular() && !at.After(now) {
+		if at, ours := madeAt(entry.Name()); ours && entry.Type().IsRegular() && !at.After(now) {
 			made = append(made, scheduledFile{filepath.Join(dir, entry.Name()), at})
 		}
 	}
@@ -147,16 +143,10 @@ func scheduled(dir string, now time.Time) (made []scheduledFile, err error) {
 	return made, nil
 }
 
-// removeDrafts clears away what a server left that was killed while it made a backup here.
-func removeDrafts(dir string) error {
-	drafts, err := filepath.Glob(filepath.Join(dir, "."+scheduledPrefix+"*"+scheduledSuffix+".*.part*"))
-	if err != nil {
-		return fmt.Errorf("the folder %s has a name that cannot be searched: %w", dir, err)
-	}
-	for _, draft := range drafts {
-		if err := os.Remove(draft); err != nil {
-			return err
-		}
-	}
-	return nil
+// madeAt reads the name of a scheduler's backup.
+func madeAt(name string) (at time.Time, ours bool) {
+	name, hasPrefix := strings.CutPrefix(name, scheduledPrefix)
+	name, hasSuffix := strings.CutSuffix(name, scheduledSuffix)
+	at, err := time.Parse(scheduledTime, name)
+	return at, err == nil && hasPrefix && hasSuffix
 }

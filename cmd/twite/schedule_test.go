@@ -82,6 +82,7 @@ func TestBackupsAreScheduled(t *testing.T) {
 	others := []string{
 		"twite-20200101T120000Z.db.gz", "twite-latest.db", "mine-20200101T120000Z.db", "20200101T120000Z", "twite-20200101T120000Z.sql",
 		"twite-20990101T120000Z.db", // made under a wrong clock
+		".twite-mine.db.123.part", ".twite-20260501T120000Z.db.part",
 	}
 	writeFiles(t, dir, append(others, ".twite-20260501T120000Z.db.123.part", ".twite-20260501T120000Z.db.123.part-wal")...)
 	c.clock = c.clock.Add(time.Second)

@@ -101,6 +101,9 @@ func serve(ctx context.Context, env environment, args []string) error {
 	if !config.Site.Mail {
 		log.Info("no mail is sent, since TWITE_SMTP_URL is not set: links for new passwords come from the admin pages and twite user reset-link")
 	}
+	if config.Backups.Dir == "" {
+		log.Info("no backups are made, since TWITE_BACKUP_DIR is not set: twite backup FILE makes one while the site goes on")
+	}
 	if keys.path == "" {
 		log.Info("nobody can set up codes from an app, since TWITE_KEY_FILE is not set: name a file there, the same on every server")
 	}
