@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -272,7 +273,8 @@ func faulty(t testing.TB, pid int, inject string, files ...string) (end func()) 
 func TestJ4_FaultsOfTheDisk(t *testing.T) {
 	onSQLite(t)
 	path := filepath.Join(t.TempDir(), "twite.db")
-	w := newWriter(t, "sqlite:"+path, nil)
+	var log bytes.Buffer
+	w := newWriter(t, "sqlite:"+path, func(cmd *exec.Cmd) { cmd.Stdout = &log })
 	w.publish()
 	always := ":when=1+"
 	for _, fault := range []string{
@@ -305,6 +307,11 @@ func TestJ4_FaultsOfTheDisk(t *testing.T) {
 		t.Errorf("%d posts were refused: the faults do not reach the server", w.failed)
 	}
 	w.v.kill()
+	for _, cause := range []string{"disk I/O error", "database or disk is full"} {
+		if !strings.Contains(log.String(), cause) {
+			t.Errorf("the log does not say %q: %.2000s", cause, log.String())
+		}
+	}
 	w.v.ready()
 	w.whole("sqlite:" + path)
 }
