@@ -3,7 +3,6 @@ package models
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -66,11 +65,15 @@ func (db *DB) Publish(ctx context.Context, userID int64, body, draftKey string) 
 	if err := errs.err(); err != nil {
 		return nil, err
 	}
+	if err := db.prepared.publish.prepare(ctx, db, db.write); err != nil {
+		return nil, err
+	}
 	var published *Post
 	err := db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		published = post
-		err := tx.NewInsert().Model(post).On("CONFLICT (user_id, draft_key) DO NOTHING").Returning("id").Scan(ctx)
-		if !errors.Is(err, sql.ErrNoRows) {
+		published, post.ID = post, 0
+		err := db.query(ctx, tx, &db.prepared.publish, func(rows *sql.Rows) error { return rows.Scan(&post.ID) },
+			post.Body, db.moment(post.Timestamp), userID, sql.NullString{String: draftKey, Valid: draftKey != ""})
+		if err != nil || post.ID != 0 {
 			return gone(err)
 		}
 		published = new(Post) // the key was used before: no row came back
