@@ -32,7 +32,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, title string) view
 	p := views.Page{
 		Title: title, Path: r.URL.Path, Viewer: viewer(r), Now: s.db.CurrentTime(), SignUp: s.signUp(r), About: visit(r).Site.About,
 		Inviting: s.mayInvite(r), Unknown: visit(r).Unknown,
-		Mail:     s.config.Mail, Unconfirmed: s.unconfirmed(r), Assets: s.assets.urls, NoIndex: !s.config.Public,
+		Mail: s.config.Mail, Unconfirmed: s.unconfirmed(r), Assets: s.assets.urls, NoIndex: !s.config.Public,
 		Markup: s.markup,
 	}
 	if r.Method == http.MethodGet && !partial(r) {
