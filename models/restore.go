@@ -57,8 +57,12 @@ func Restore(ctx context.Context, backup, rawURL string, step func(what string))
 }
 
 func restoreFile(ctx context.Context, backup, path string, step func(what string)) (Restored, error) {
-	if same, err := sameFile(backup, path); err != nil || same {
-		return Restored{}, errors.Join(err, errors.New("the backup is the database itself: name another file"))
+	same, err := sameFile(backup, path)
+	if same {
+		err = errors.New("the backup is the database itself: name another file")
+	}
+	if err != nil {
+		return Restored{}, err
 	}
 	if to, err := filepath.EvalSymlinks(path); err == nil {
 		path = to // where the database is, rather than what leads there
