@@ -6,20 +6,43 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-// TestPackageIsInstalledAndBooted goes the way of an owner who has a web server in front: install, start, use, upgrade,
-// remove, purge.
+// TestPackageIsInstalledAndBooted puts the package on a machine on which Twite never was, in two ways.
 func TestPackageIsInstalledAndBooted(t *testing.T) {
-	m := newMachine(t)
-	m.bring(t, "1.0", "1.1")
+	wantMachines(t)
+	debs := t.TempDir()
+	for _, version := range []string{"1.0", "1.1"} {
+		makeDeb(t, debs, version)
+	}
+	t.Run("behind a web server", func(t *testing.T) { liveThrough(t, newMachine(t, debs)) })
+	t.Run("as the README says", func(t *testing.T) { followReadme(t, newMachine(t, debs)) })
+}
 
-	m.run("dpkg -i /root/twite_1.0_amd64.deb")
-	m.prints(t, "twite version", "twite 1.0 (abc1234)", "linux/amd64")
+// makeDeb builds a package from this working tree.
+func makeDeb(t *testing.T, folder, version string) {
+	t.Helper()
+	r := release{version: version, commit: "abc1234", date: time.Unix(1_760_000_000, 0).UTC()}
+	binary := filepath.Join(t.TempDir(), "twite")
+	t.Chdir("../..")
+	must(t, r.build(t.Context(), target{os: "linux", arch: runtime.GOARCH}, binary))
+	texts, err := r.texts(t.Context(), binary)
+	must(t, err)
+	t.Chdir("cmd/package")
+	program, err := os.ReadFile(binary)
+	must(t, err)
+	must(t, r.writeDeb(filepath.Join(folder, "twite_"+version+"_"+runtime.GOARCH+".deb"), runtime.GOARCH, program, texts))
+}
+
+// liveThrough goes the way of an owner who has a web server in front: install, start, use, upgrade, remove, purge.
+func liveThrough(t *testing.T, m *machine) {
+	m.run("dpkg -i /root/twite_1.0_*.deb")
+	m.prints(t, "twite version", "twite 1.0 (abc1234)", "linux/"+runtime.GOARCH)
 	m.prints(t, "systemctl is-enabled twite.service twite.socket twite-http.socket twite-https.socket || true", "disabled\ndisabled\ndisabled\ndisabled")
 	m.prints(t, "systemctl is-active twite.service || true", "inactive")
 	m.prints(t, "stat -c '%a %U %G' /etc/twite/twite.env /var/lib/twite /var/backups/twite", "640 root twite\n700 twite twite\n700 twite twite")
@@ -39,7 +62,7 @@ func TestPackageIsInstalledAndBooted(t *testing.T) {
 	m.prints(t, "stat -c '%U' /proc/"+process, "twite")
 	m.prints(t, "stat -c '%a %U' /var/lib/twite/twite.db", "600 twite")
 
-	m.run("echo TWITE_PUBLIC=true >>/etc/twite/twite.env; dpkg --force-confold -i /root/twite_1.1_amd64.deb")
+	m.run("echo TWITE_PUBLIC=true >>/etc/twite/twite.env; dpkg --force-confold -i /root/twite_1.1_*.deb")
 	m.prints(t, "twite version", "twite 1.1 (abc1234)")
 	if again := strings.TrimSpace(m.run("systemctl show -P MainPID twite.service")); again == process || again == "0" {
 		t.Errorf("after the upgrade the process is %s, before it was %s", again, process)
@@ -56,9 +79,9 @@ func TestPackageIsInstalledAndBooted(t *testing.T) {
 	m.prints(t, "ls /etc/twite 2>&1 || true; ls /var/lib/twite; ls /var/backups; dpkg -l twite 2>&1 || true", "No such file", "twite.db")
 }
 
-// TestReadmeLeadsFromAnEmptyServerToHTTPS runs the very lines of README.md, from the first one on the server on. That a
-// certificate comes is for the tests of cmd/twite, which have an authority.
-func TestReadmeLeadsFromAnEmptyServerToHTTPS(t *testing.T) {
+// followReadme runs the very lines of README.md, from the first one on the server on. That a certificate comes is for the
+// tests of cmd/twite, which have an authority.
+func followReadme(t *testing.T, m *machine) {
 	lines := readmeLines(t)
 	if len(lines) > 10 {
 		t.Errorf("README.md needs %d lines, not ten", len(lines))
@@ -67,8 +90,7 @@ func TestReadmeLeadsFromAnEmptyServerToHTTPS(t *testing.T) {
 	if from < 0 {
 		t.Fatalf("README.md installs no package: %q", lines)
 	}
-	m := newMachine(t)
-	m.bring(t, "1.0")
+	m.run("rm /root/twite_1.1_*")
 	link := m.run("cd /root\n" + strings.Join(lines[from:], "\n"))
 	if !strings.Contains(link, "https://twite.example/setup/") {
 		t.Errorf("at the end there is %q, want the link for the owner", link)
@@ -104,23 +126,6 @@ func readmeLines(t *testing.T) []string {
 		t.Fatal("README.md has no commands for a server")
 	}
 	return strings.Split(block, "\n")
-}
-
-// bring builds packages of these versions, and puts them on the machine.
-func (m *machine) bring(t *testing.T, versions ...string) {
-	t.Helper()
-	for _, version := range versions {
-		r := release{out: filepath.Join(m.root, "root"), version: version, commit: "abc1234", date: time.Unix(1_760_000_000, 0).UTC()}
-		buildRelease(t, r)
-	}
-}
-
-// buildRelease builds for Linux on AMD64, from this working tree.
-func buildRelease(t *testing.T, r release) {
-	t.Helper()
-	t.Chdir("../..")
-	must(t, r.all(t.Context(), "linux-amd64"))
-	t.Chdir("cmd/package")
 }
 
 // prints expects all of these in what a script prints.

@@ -29,13 +29,11 @@ type machine struct {
 
 const patience = time.Minute // for what should take a second
 
-// newMachine boots this machine's own Debian, with nothing of what it writes kept; with TWITE_TEST_INSTALL=debootstrap one that
-// is fetched for the purpose, with nothing on it but what every Debian has, and systemd.
-func newMachine(t *testing.T) *machine {
+// wantMachines skips the test where nobody has asked for machines, and fails where they cannot be had.
+func wantMachines(t *testing.T) {
 	t.Helper()
 	notShort(t)
-	wanted := os.Getenv("TWITE_TEST_INSTALL")
-	if wanted == "" && os.Getenv("CI") != "true" {
+	if os.Getenv("TWITE_TEST_INSTALL") == "" && os.Getenv("CI") != "true" {
 		t.Skip("boots a machine in namespaces, as root: ask for it with TWITE_TEST_INSTALL=here, or =debootstrap")
 	}
 	for _, needed := range []string{"/lib/systemd/systemd", "/usr/bin/dpkg", "/usr/bin/nsenter"} {
@@ -43,8 +41,14 @@ func newMachine(t *testing.T) *machine {
 			t.Fatalf("%v: this test needs Debian with the packages systemd and util-linux", err)
 		}
 	}
+}
+
+// newMachine boots this machine's own Debian, with nothing of what it writes kept; with TWITE_TEST_INSTALL=debootstrap one that
+// is fetched for the purpose, with nothing on it but what every Debian has, and systemd. Some files are in its /root.
+func newMachine(t *testing.T, files string) *machine {
+	t.Helper()
 	base := "/"
-	if wanted == "debootstrap" {
+	if os.Getenv("TWITE_TEST_INSTALL") == "debootstrap" {
 		base = cleanDebian(t)
 	}
 	work := t.TempDir()
@@ -57,6 +61,7 @@ func newMachine(t *testing.T) *machine {
 	layers := fmt.Sprintf("lowerdir=%s,upperdir=%s/changed,workdir=%s/work", base, work, work)
 	must(t, syscall.Mount("overlay", m.root, "overlay", 0, layers))
 	t.Cleanup(func() { must(t, syscall.Unmount(m.root, syscall.MNT_DETACH)) })
+	must(t, exec.CommandContext(t.Context(), "cp", "-r", files+"/.", filepath.Join(m.root, "root")).Run())
 	m.boot()
 	return m
 }
