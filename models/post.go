@@ -84,7 +84,7 @@ func (db *DB) Publish(ctx context.Context, userID int64, body, draftKey string) 
 
 // publishText adds a post: its body, time, author and draft key.
 func (db *DB) publishText() string {
-	const text = `INSERT INTO posts (body, timestamp, user_id, draft_key) VALUES (?, ?, ?, ?)
+	const text = `INSERT INTO "posts" (body, timestamp, user_id, draft_key) VALUES (?, ?, ?, ?)
 		ON CONFLICT (user_id, draft_key) DO NOTHING RETURNING id`
 	return db.write.NewRaw(text, db.param(1), db.param(2), db.param(3), db.param(4)).String()
 }
