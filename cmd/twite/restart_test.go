@@ -1,4 +1,4 @@
-//go:build unix
+//go:build unix && !darwin
 
 package main
 
@@ -12,6 +12,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -218,4 +219,100 @@ func TestK2_NoRequestFailsWhileTheServerIsRestarted(t *testing.T) {
 	if len(found) != len(l.saved) {
 		t.Errorf("%d posts are there, %d were acknowledged", len(found), len(l.saved))
 	}
+}
+
+// TestK1_RequestsInFlightAreAnswered: the server is told to stop under load while a hundred posts are half sent. Those are
+// taken in, none of the others fails, and the posts are there after the next start.
+func TestK1_RequestsInFlightAreAnswered(t *testing.T) {
+	socket := localSocket(t)
+	u := newUnit(t, modelstest.URL(t), map[string]net.Listener{"http": socket},
+		"--limit-post", "1000000/1h", "--limit-post-all", "1000000/1h", "--log-level", "warn", "--drain", "500ms")
+	p := u.start()
+	u.waitFor("READY=1")
+	(&server{t: t, database: u.database}).member("walker")
+	addr := socket.Addr().String()
+	l := startLoad(t, addr, "walker", 8, 4)
+	type half struct {
+		conn    net.Conn
+		answers *bufio.Reader
+		rest    string
+	}
+	inFlight := make([]half, 100)
+	for i := range inFlight {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		form := url.Values{"body": {fmt.Sprintf("half of it came late, %d", i)}}.Encode()
+		inFlight[i] = half{conn, bufio.NewReader(conn), form[10:]}
+		fmt.Fprintf(conn, "POST /posts HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\nExpect: 100-continue\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n", addr, l.cookie, len(form))
+		readStatus(t, inFlight[i].answers, http.StatusContinue)
+		io.WriteString(conn, form[:10])
+	}
+	ended := make(chan time.Duration, 1)
+	go func() { ended <- p.stop() }()
+	u.waitFor("STOPPING=1")
+	for _, h := range inFlight {
+		io.WriteString(h.conn, h.rest)
+		readStatus(t, h.answers, http.StatusSeeOther)
+	}
+	took := <-ended
+	p = u.start()
+	u.waitFor("READY=1")
+	for _, failure := range l.end() {
+		t.Error(failure)
+	}
+	p.stop()
+	t.Logf("%d requests; the stop took %s", l.requests.Load()+int64(len(inFlight)), took.Round(time.Millisecond))
+	if n := len(rowsOf(t, u.database, "SELECT id FROM posts")); n != len(l.saved)+len(inFlight) {
+		t.Errorf("%d posts are there, %d were acknowledged", n, len(l.saved)+len(inFlight))
+	}
+}
+
+// TestK2_ByHTTP2: the same by HTTPS, on connections that carry many requests at once.
+func TestK2_ByHTTP2(t *testing.T) {
+	if testing.Short() || onPostgres(t) {
+		t.Skip("the same as by HTTP/1.1, but for the protocol")
+	}
+	root, dir := newCertifier(t), t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	root.files(cert, key, domain)
+	s := newSecured(t, "--tls-cert", cert, "--tls-key", key, "--drain", "500ms", "--log-level", "warn")
+	s.start(root)
+	client := s.client(root)
+	site := "https://" + domain + s.crypted[strings.LastIndexByte(s.crypted, ':'):]
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	var requests atomic.Int64
+	for range 8 {
+		all.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				// Unlike a GET, a form is sent anew only where the server has said that it did not look at it (RFC 9113, section 8.7).
+				answer, err := client.Post(site+"/name", "application/x-www-form-urlencoded", strings.NewReader("name=nobody"))
+				if err != nil {
+					t.Error(err)
+				} else if answer.Body.Close(); answer.StatusCode != http.StatusUnprocessableEntity || answer.ProtoMajor != 2 {
+					t.Errorf("%s %s", answer.Proto, answer.Status)
+				}
+				requests.Add(1)
+				time.Sleep(rand.N(20 * time.Millisecond))
+			}
+		})
+	}
+	for range restarts(t) {
+		before := requests.Load()
+		eventually(t, "requests are answered", func() bool { return requests.Load() > before+100 })
+		s.process.stop()
+		s.start(root)
+	}
+	close(stop)
+	all.Wait()
+	s.process.stop()
+	t.Logf("%d requests, %d restarts", requests.Load(), restarts(t))
 }
