@@ -140,8 +140,8 @@ func damaged(err error) error {
 	if !errors.As(err, &found) {
 		return err
 	}
-	switch found.Code() & 0xff { // what comes above says more of the same
-	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR:
+	primary := found.Code() & 0xff // what comes above says more of the same
+	if primary == sqlite3.SQLITE_CORRUPT || primary == sqlite3.SQLITE_NOTADB || found.Code() == sqlite3.SQLITE_IOERR_SHORT_READ {
 		return fmt.Errorf("%w (%w)", ErrDamaged, err)
 	}
 	return err
@@ -273,10 +273,13 @@ func replaceDatabase(ctx context.Context, draft *os.File, path string, step func
 		step("Putting the backup in its place")
 		return errors.Join(os.Rename(draft.Name(), path), syncFolder(filepath.Dir(path)))
 	}
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	kept = keptName(path)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) { // but its log may be there still, if it was moved away
+		if err := setAside(path, kept); err != nil {
+			return "", err
+		}
 		return "", put()
 	}
-	kept = keptName(path)
 	step("Keeping the database as it is as " + kept)
 	err = alone(ctx, path, func() error {
 		if err := errors.Join(os.Link(path, kept), syncFolder(filepath.Dir(path))); err != nil {

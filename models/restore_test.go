@@ -147,6 +147,27 @@ func TestRestoreWhereThereIsNoDatabase(t *testing.T) {
 	}
 }
 
+// TestRestoreWhereALogWasLeft: somebody moved the database away and not its log, which belongs to no other file.
+func TestRestoreWhereALogWasLeft(t *testing.T) {
+	s := newSiteFile(t)
+	backup := s.backup()
+	elsewhere := siteFile{t, filepath.Join(t.TempDir(), "twite.db")}
+	s.use(func(db *models.DB) {
+		must[*models.Post](t)(db.Publish(t.Context(), 1, "after", ""))
+		copyFolder(t, filepath.Dir(s.path), filepath.Dir(elsewhere.path))
+	})
+	if err := os.Remove(elsewhere.path); err != nil {
+		t.Fatal(err)
+	}
+	log := must[[]byte](t)(os.ReadFile(elsewhere.path + "-wal"))
+	must[models.Restored](t)(elsewhere.restore(backup))
+	wantBodies(t, elsewhere.path, "before")
+	kept := must[[]string](t)(filepath.Glob(elsewhere.path + ".before-*-wal"))
+	if len(kept) != 1 || !slices.Equal(must[[]byte](t)(os.ReadFile(kept[0])), log) {
+		t.Errorf("the log was not kept: %q", kept)
+	}
+}
+
 // TestRestoreEndsWhatLetSomebodyIn: not a row is left of anything that signed somebody in when the backup was made.
 func TestRestoreEndsWhatLetSomebodyIn(t *testing.T) {
 	s, ctx := newSiteFile(t), t.Context()

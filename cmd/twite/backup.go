@@ -71,6 +71,9 @@ func restore(ctx context.Context, env environment, args []string) error {
 	if errors.Is(err, models.ErrNewerSchema) {
 		return fmt.Errorf("%s was made by a newer version of Twite: install that version and restore it with that; nothing is changed", words[0])
 	}
+	if models.Unavailable(err) && !errors.Is(err, models.ErrDamaged) && !errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: see that there is room, and that the database's folder can be written to", err)
+	}
 	if err != nil {
 		return fmt.Errorf("%s is not restored, and nothing is changed: %w", words[0], err)
 	}

@@ -111,7 +111,7 @@ func TestJ5_BackupsWithoutRoom(t *testing.T) {
 	wantFiles(t, disk.path, made)
 
 	small := "sqlite:" + disk.file("twite.db")
-	cli(t, on(small), "", "restore", disk.file(made)).fails(t, 1, "is not restored, and nothing is changed")
+	cli(t, on(small), "", "restore", disk.file(made)).fails(t, 1, "see that there is room")
 	wantFiles(t, disk.path, made)
 	if err := os.Remove(disk.file(made)); err != nil {
 		t.Fatal(err)
