@@ -62,35 +62,47 @@ func postgresPool(rawURL string, patience time.Duration) (*bun.DB, error) {
 
 var errUnreadableURL = errors.New("the database URL cannot be read: check it for stray characters (a password must be percent-encoded), and that the files it names are there")
 
-// postgresDSN is the URL as the driver gets it, with what Twite wants where it says nothing else.
+// postgresDSN is the URL as the driver gets it, with what Twite wants where it says nothing else. What it says stays as it
+// is: a URL of PostgreSQL is none of the web, with several hosts, and a plus sign that is no space.
 func postgresDSN(rawURL string) (string, error) {
-	base, rawQuery, _ := strings.Cut(rawURL, "?")
+	place := placeOf(rawURL)
+	place, rawQuery, asks := strings.Cut(place, "?")
 	query, err := url.ParseQuery(rawQuery)
 	if err != nil {
 		return "", errUnreadableURL
 	}
-	hosts := hostsOf(base, query)
+	add := func(option string) {
+		mark := "?"
+		if asks {
+			mark = "&"
+		}
+		rawURL, asks = rawURL+mark+option, true
+	}
+	hosts := hostsOf(place, query)
 	// The driver alone would go on in the clear with whoever says that there is no TLS.
 	if !query.Has("sslmode") && os.Getenv("PGSSLMODE") == "" && !onThisMachine(hosts) {
-		query.Set("sslmode", "verify-full")
+		add("sslmode=verify-full")
 	}
 	// Of several servers one can be written to. Which one that is changes when it fails.
 	if len(hosts) > 1 && !query.Has("target_session_attrs") {
-		query.Set("target_session_attrs", "read-write")
+		add("target_session_attrs=read-write")
 	}
-	if len(query) == 0 {
-		return base, nil
-	}
-	return base + "?" + query.Encode(), nil
+	return rawURL, nil
 }
 
-// hostsOf lists the hosts that a URL without its query, the query or the environment names, as PostgreSQL reads them:
-// several may stand there, which no URL of the web has.
-func hostsOf(base string, query url.Values) []string {
-	_, place, _ := strings.Cut(base, "://")
-	place, _, _ = strings.Cut(place, "/")
-	place = place[strings.LastIndexByte(place, '@')+1:]
-	hosts := strings.Split(cmp.Or(query.Get("host"), place, os.Getenv("PGHOST")), ",")
+// placeOf is a URL without its scheme and without who signs in, whose password may hold anything but @ and /.
+func placeOf(rawURL string) string {
+	_, rest, _ := strings.Cut(rawURL, "://")
+	if i := strings.IndexAny(rest, "@/"); i >= 0 && rest[i] == '@' {
+		return rest[i+1:]
+	}
+	return rest
+}
+
+// hostsOf lists the hosts that the place, the query or the environment names.
+func hostsOf(place string, query url.Values) []string {
+	names, _, _ := strings.Cut(place, "/")
+	hosts := strings.Split(cmp.Or(query.Get("host"), names, os.Getenv("PGHOST")), ",")
 	for i, host := range hosts {
 		if name, _, err := net.SplitHostPort(host); err == nil {
 			host = name

@@ -28,13 +28,23 @@ func TestOfSeveralServersTheOneThatTakesWrites(t *testing.T) {
 		"postgres://twite@a.example,b.example/twite?sslmode=disable":       {"read-write", "disable"},
 		"postgres://twite@a.example,b.example/t?target_session_attrs=any":  {"any", "verify-full"},
 		"postgres://twite@db.example/twite":                                {"", "verify-full"},
+		"postgres://twite:a?b+c@db.example/twite":                          {"", "verify-full"},
+		"postgres://twite@/twite?options=-c%20work_mem%3D9MB&host=a,b":     {"read-write", "verify-full"},
+		"postgres://twite@db.example":                                      {"", "verify-full"},
+		"postgres://db.example/twite?user=a@b":                             {"", "verify-full"},
 		"postgres://twite@db.example/twite?target_session_attrs=read-only": {"read-only", "verify-full"},
 	} {
 		dsn := must[string](t)(models.PostgresDSN(text))
-		base, rawQuery, _ := strings.Cut(dsn, "?")
-		query := must[url.Values](t)(url.ParseQuery(rawQuery))
-		if query.Get("target_session_attrs") != want.session || query.Get("sslmode") != want.tls || !strings.HasPrefix(text, base) {
+		last := dsn[strings.LastIndexByte(dsn, '?')+1:]
+		query := must[url.Values](t)(url.ParseQuery(last))
+		if query.Get("target_session_attrs") != want.session || query.Get("sslmode") != want.tls || !strings.HasPrefix(dsn, text) {
 			t.Errorf("%s becomes %s", text, dsn)
+		}
+		if want.tls == "verify-full" {
+			config := must[*pgconn.Config](t)(pgconn.ParseConfig(dsn))
+			if config.TLSConfig == nil || config.TLSConfig.InsecureSkipVerify || config.TLSConfig.ServerName == "" {
+				t.Errorf("%s is reached without verified TLS", text)
+			}
 		}
 	}
 }
