@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -91,14 +91,19 @@ func keyFileAdvice(from, to string) string {
 	return "the same TWITE_KEY_FILE as before"
 }
 
-// redacted is a URL without its password.
+// redacted is a URL of a database without the password in it, which may stand in two places. It may name several hosts, so
+// net/url cannot read it.
 func redacted(text string) string {
-	u, err := url.Parse(text)
-	if err != nil || u.User == nil {
-		return text
+	scheme, rest, _ := strings.Cut(text, "://")
+	if i := strings.IndexAny(rest, "@/"); i >= 0 && rest[i] == '@' {
+		if user, _, found := strings.Cut(rest[:i], ":"); found {
+			text = scheme + "://" + user + ":xxxxx" + rest[i:]
+		}
 	}
-	return u.Redacted()
+	return passwordOption.ReplaceAllString(text, "${1}xxxxx")
 }
+
+var passwordOption = regexp.MustCompile(`([?&](?:ssl)?password=)[^&]*`)
 
 const (
 	copyBarWidth = 30

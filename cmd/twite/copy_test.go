@@ -144,8 +144,13 @@ func TestCopiesThatAreRefused(t *testing.T) {
 	if n := len(rowsOf(t, used, "SELECT id FROM users")); n != 4 {
 		t.Errorf("the target that was refused has %d accounts, want 4", n)
 	}
-	if text := redacted("postgres://walker:secret@db/twite"); strings.Contains(text, "secret") {
-		t.Errorf("%s gives the password away", text)
+	for _, text := range []string{
+		"postgres://walker:secret@db/twite", "postgres://walker:secret@db1:5432,db2:5433/twite?sslmode=require",
+		"postgres://db/twite?user=walker&password=secret", "postgres://db/twite?sslpassword=secret&user=walker",
+	} {
+		if text := redacted(text); strings.Contains(text, "secret") || !strings.Contains(text, "walker") || !strings.Contains(text, "/twite") {
+			t.Errorf("%s gives the password away, or lacks the rest", text)
+		}
 	}
 }
 
