@@ -96,6 +96,7 @@ func (q *commitQueue) write(ctx context.Context, db *bun.DB, alone func(context.
 	if err := q.takeTurn(ctx); err != nil {
 		return err
 	}
+	defer VisitFrom(ctx).forgetVersion() // what this request reads from now on is as of after its own change
 	if q.shared == nil && !q.crowded() {
 		defer q.passTurn()
 		conn, err := db.Conn(ctx)

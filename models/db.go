@@ -51,6 +51,11 @@ type DB struct {
 	commits  *commitQueue // through which all write; nil on PostgreSQL
 	prepared preparedQueries
 	hooks    []bun.QueryHook
+
+	changes      *changes // nil on PostgreSQL
+	keptPages    kept[int64, []Post]
+	keptSessions kept[[32]byte, foundSession]
+
 	limiter
 }
 
@@ -113,6 +118,12 @@ func (db *DB) openSQLite(path string) error {
 	reader.SetMaxIdleConns(sqliteReaders)
 	db.write = bun.NewDB(writer, sqlitedialect.New())
 	db.read = bun.NewDB(reader, sqlitedialect.New())
+	counter, err := sql.Open("sqlite", dsn(append(common, "query_only(1)")...))
+	if err != nil {
+		return err
+	}
+	db.changes = &changes{pool: counter, query: preparedQuery{text: "PRAGMA data_version"}}
+	db.keptPages.most, db.keptSessions.most = pagesKept, sessionsKept
 	db.commits = &commitQueue{now: func() time.Time { return db.Now() }}
 	db.limiter = &memoryLimiter{now: db.now, limited: db.limited, log: make(map[tryKey][]time.Time)}
 	return nil
@@ -150,7 +161,7 @@ func (db *DB) Close() error {
 	if db.read == db.write {
 		return errors.Join(db.replica.close(), db.write.Close())
 	}
-	return errors.Join(db.read.Close(), db.commits.close(db.write.Close))
+	return errors.Join(db.changes.close(), db.read.Close(), db.commits.close(db.write.Close))
 }
 
 // WithHook has every query pass by hook, for logs and for tests that count.

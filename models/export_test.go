@@ -1,6 +1,7 @@
 package models
 
 import (
+	"context"
 	"database/sql/driver"
 	"time"
 
@@ -85,3 +86,18 @@ var (
 
 // SetCopyBatch has a copy write so many rows at once.
 func SetCopyBatch(c *Copy, rows int) { c.batchRows = rows }
+
+// How what was read is kept.
+const PagesKept = pagesKept
+
+func Version(db *DB, ctx context.Context) (any, bool) { return db.version(ctx) }
+
+// KeptPages is how many pages of the timeline are kept.
+func KeptPages(db *DB) int { return len(db.keptPages.values) }
+
+// LoseVersions ends the connection that tells of changes, as an error on it would.
+func LoseVersions(db *DB) {
+	db.changes.mu.Lock()
+	defer db.changes.mu.Unlock()
+	db.changes.drop()
+}

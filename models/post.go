@@ -86,7 +86,7 @@ func (db *DB) Publish(ctx context.Context, userID int64, body, draftKey string) 
 func (db *DB) publishText() string {
 	const text = `INSERT INTO "posts" (body, timestamp, user_id, draft_key) VALUES (?, ?, ?, ?)
 		ON CONFLICT (user_id, draft_key) DO NOTHING RETURNING id`
-	return db.write.NewRaw(text, db.param(1), db.param(2), db.param(3), db.param(4)).String()
+	return db.read.NewRaw(text, db.param(1), db.param(2), db.param(3), db.param(4)).String()
 }
 
 // authorStays hides the posts of those who have asked for the deletion of their account.
@@ -129,8 +129,14 @@ func (db *DB) DeletePost(ctx context.Context, userID, id int64) error {
 }
 
 // Timeline returns the newest PageSize posts of all users older than the post before (0: from the newest), and whether
-// there are more.
+// there are more. Others may hold the same posts: they are not to be changed.
 func (db *DB) Timeline(ctx context.Context, before int64) (posts []Post, more bool, err error) {
+	posts, err = db.keptPages.read(ctx, db, before, func() ([]Post, error) { return db.readTimeline(ctx, before) })
+	posts, more = cutPage(posts)
+	return posts, more, err
+}
+
+func (db *DB) readTimeline(ctx context.Context, before int64) (posts []Post, err error) {
 	query, args := &db.prepared.newest, []any(nil)
 	if before > 0 {
 		query, args = &db.prepared.older, []any{before}
@@ -145,11 +151,7 @@ func (db *DB) Timeline(ctx context.Context, before int64) (posts []Post, more bo
 			return err
 		}, args...)
 	})
-	if err != nil {
-		return nil, false, err
-	}
-	posts, more = cutPage(posts)
-	return posts, more, nil
+	return posts, err
 }
 
 // timelineText reads a page of the timeline; from a post on, whose id is its argument, or from the newest.

@@ -53,6 +53,8 @@ type Visit struct {
 	Email     string // of the viewer
 	Epoch     int64
 	LastSeen  time.Time
+
+	version version // of the database that this request has seen, if that can be told
 }
 
 type visitKey struct{}
@@ -103,38 +105,61 @@ type sessionRow struct {
 // ended, is past its expiry, was idle too long, belongs to a user who is suspended or not let in yet, is from before what
 // that user signs in with last changed, or cannot be read.
 func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
-	var (
-		data   []byte
-		userID sql.NullInt64
-		viewer Viewer
-		found  bool
-	)
-	visit, now := VisitFrom(ctx), s.db.now()
-	var row Visit
-	err := s.db.query(ctx, s.db.read, &s.db.prepared.session, func(rows *sql.Rows) error {
-		found = true
-		return rows.Scan(&row.SessionID, &userID, &row.Epoch, &data, &row.LastSeen, &viewer.Username, &viewer.DisplayName,
-			&viewer.Role, &row.Email, &viewer.Confirmed, &viewer.SecondFactor)
-	}, s.db.moment(now), s.db.moment(now.Add(-s.idle)), hashToken(token))
-	visit.Unknown = err != nil
-	if err != nil || !found {
-		return nil, false, err
-	}
-	if _, _, err := (SessionCodec{}).Decode(data); err != nil {
+	visit, hash := VisitFrom(ctx), sha256.Sum256([]byte(token))
+	visit.forgetVersion()
+	row, err := s.db.keptSessions.read(ctx, s.db, hash, func() (foundSession, error) { return s.find(ctx, hash[:]) })
+	none := errors.Is(err, sql.ErrNoRows)
+	visit.Unknown = err != nil && !none
+	if none || err == nil && !row.lives(s.db.now(), s.idle) {
 		return nil, false, nil
 	}
-	visit.SessionID, visit.Email, visit.Epoch, visit.LastSeen = row.SessionID, row.Email, row.Epoch, row.LastSeen.UTC()
-	if userID.Valid {
-		viewer.ID = userID.Int64
-		visit.Viewer = &viewer
+	if err != nil {
+		return nil, false, err
 	}
-	return data, true, nil
+	if _, _, err := (SessionCodec{}).Decode(row.data); err != nil {
+		return nil, false, nil
+	}
+	visit.SessionID, visit.Email, visit.Epoch, visit.LastSeen = row.id, row.email, row.epoch, row.lastSeen.UTC()
+	if row.userID.Valid {
+		visit.Viewer = &row.viewer
+	}
+	return row.data, true, nil
+}
+
+// A foundSession is a session with its user, as of a version of the database.
+type foundSession struct {
+	id, epoch        int64
+	data             []byte
+	lastSeen, expiry time.Time
+	remember         bool
+	userID           sql.NullInt64
+	viewer           Viewer
+	email            string
+}
+
+// lives reports whether a session that lived when it was read still does: only time can have ended it.
+func (f foundSession) lives(now time.Time, idle time.Duration) bool {
+	return f.expiry.After(now) && (f.remember || f.lastSeen.After(now.Add(-idle)))
+}
+
+// find reads a live session; sql.ErrNoRows without one.
+func (s *SessionStore) find(ctx context.Context, hash []byte) (f foundSession, err error) {
+	now := s.db.now()
+	err = s.db.query(ctx, s.db.read, &s.db.prepared.session, func(rows *sql.Rows) error {
+		return rows.Scan(&f.id, &f.userID, &f.epoch, &f.data, &f.lastSeen, &f.expiry, &f.remember, &f.viewer.Username,
+			&f.viewer.DisplayName, &f.viewer.Role, &f.email, &f.viewer.Confirmed, &f.viewer.SecondFactor)
+	}, s.db.moment(now), s.db.moment(now.Add(-s.idle)), hash)
+	if err == nil && f.id == 0 {
+		err = sql.ErrNoRows
+	}
+	f.viewer.ID = f.userID.Int64
+	return f, err
 }
 
 // sessionText finds a session by the hash of its token, with its user. Its arguments are those of live, and the hash.
 func (db *DB) sessionText() string {
 	return live(db.read.NewSelect(), db.param(1), db.param(2)).
-		Column("s.id", "s.user_id", "s.epoch", "s.data", "s.last_seen").
+		Column("s.id", "s.user_id", "s.epoch", "s.data", "s.last_seen", "s.expiry", "s.remember").
 		ColumnExpr("COALESCE(u.username, ''), COALESCE(u.display_name, ''), COALESCE(u.role, '')").
 		ColumnExpr("COALESCE(u.email, ''), u.email_confirmed_at IS NOT NULL, ("+hasSecondFactor+")").
 		Where("s.token_hash = ?", db.param(3)).String()

@@ -20,10 +20,10 @@ type Markup struct {
 	menus    memo[menuView]
 }
 
-// NewMarkup returns one that keeps at most some 4 MiB.
+// NewMarkup returns one that keeps at most some 5 MiB.
 func NewMarkup() *Markup {
 	return &Markup{
-		articles: memo[postView]{most: 1500}, // of about 1 KiB each
+		articles: memo[postView]{most: 2000}, // of about 1 KiB each
 		heads:    memo[headView]{most: 250},
 		menus:    memo[menuView]{most: 250},
 	}
