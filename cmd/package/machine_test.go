@@ -74,7 +74,9 @@ func cleanDebian(t *testing.T) string {
 		target=$1/twite-test-$VERSION_CODENAME
 		if [ ! -e "$target/complete" ]; then
 			rm -rf "$target" && mkdir -p "$target" &&
-				debootstrap --variant=minbase --include=systemd,adduser,ca-certificates "$VERSION_CODENAME" "$target" "$mirror" >&2 && touch "$target/complete"
+				debootstrap --variant=minbase --include=systemd,adduser,ca-certificates "$VERSION_CODENAME" "$target" "$mirror" >"$target.log" 2>&1 &&
+				touch "$target/complete" ||
+				{ tail "$target.log" >&2; exit 1; }
 		fi
 		echo "$target"`
 	cache, err := os.UserCacheDir()
