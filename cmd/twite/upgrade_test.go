@@ -177,9 +177,14 @@ func TestAKilledUpgradeLeavesNoHalfCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	large.Close()
+	var left string // by the process before
 	half := func() bool {
 		drafts, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".town.db.before-*.part"))
-		return err == nil && len(drafts) > 0
+		if err != nil || len(drafts) != 1 || drafts[0] == left {
+			return false
+		}
+		left = drafts[0]
+		return true
 	}
 	killed := 0
 	for range 3 {
