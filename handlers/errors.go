@@ -21,6 +21,7 @@ type problem struct {
 	cause   error
 	retry   time.Duration // after which it is worth another try; 0: not said
 	resend  bool          // the form is offered to be sent again: the reader can put right what was wrong meanwhile
+	forget  bool          // the browser forgets the session, although it has not ended
 }
 
 func (p problem) Error() string {
@@ -77,6 +78,8 @@ var (
 		advice: "Try again in a moment.", retry: 5 * time.Second}
 	errDatabase = problem{status: http.StatusServiceUnavailable, heading: "Twite cannot reach its database",
 		advice: "Nothing that was saved is lost. Try again in a moment.", retry: 5 * time.Second}
+	errNotEnded = problem{status: http.StatusServiceUnavailable, heading: "This browser is signed out, but the session has not ended",
+		advice: "Twite cannot save anything right now, and who has a copy of your session could go on with it. Sign in later and end it under Settings, Sessions.", forget: true}
 	errBroken = problem{status: http.StatusInternalServerError, heading: "Something went wrong on our side",
 		advice: "It has been written to the log. Try again; if it stays, tell the owner of this site the number of this error."}
 )
@@ -113,6 +116,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if p.retry > 0 {
 		w.Header().Set("Retry-After", retryAfter(p.retry))
 	}
+	if p.forget {
+		s.setCookie(w, s.sessions.Cookie.Name, "", -1)
+	}
 	buffered := s.newBuffer(w)
 	defer s.release(buffered)
 	if err := s.showProblem(buffered, r, p); err != nil {
@@ -128,11 +134,14 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 func (s *Server) showProblem(w http.ResponseWriter, r *http.Request, p problem) error {
 	page := s.page(w, r, p.heading)
 	page.NoIndex = true
+	if p.forget {
+		page.Viewer = nil
+	}
 	view := views.Problem{Status: p.status, Heading: p.heading, Advice: p.advice, BackURL: "/", BackText: "Go to the timeline"}
 	if p.status >= http.StatusInternalServerError {
 		view.RequestID = requestID(r)
 	}
-	if p.resend || p.status >= http.StatusInternalServerError {
+	if p.resend || p.status >= http.StatusInternalServerError && !p.forget {
 		view.RetryURL, view.Retry = unsaved(w, r)
 	}
 	keepInPlace(w, r)

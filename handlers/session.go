@@ -181,12 +181,13 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
 	return s.endVisit(w, r, flashSignedOut)
 }
 
-// endVisit ends the session, leaves nothing of it in the browser, and leads to the sign-in.
+// endVisit ends the session, leaves nothing of it in the browser, and leads to the sign-in. Where the session cannot be
+// ended, as on a full disk, the browser forgets it all the same: it may not be the reader's own.
 func (s *Server) endVisit(w http.ResponseWriter, r *http.Request, f flash) error {
 	err := s.sessions.Destroy(r.Context())
 	s.logSecurity(r, "sign out", viewer(r).ID, err)
 	if err != nil {
-		return err
+		return errNotEnded.because(err)
 	}
 	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
 	return s.leave(w, r, f, LocalPath{"/login"})

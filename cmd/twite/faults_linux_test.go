@@ -5,11 +5,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -92,6 +94,7 @@ type writer struct {
 
 	posts  *tally
 	failed int // answered with 503
+	kept   int // sessions that could not be ended
 }
 
 // newWriter starts a server on a database, with a member who is signed in.
@@ -159,6 +162,36 @@ func (w *writer) reads() {
 	}
 }
 
+// signsOut expects that a browser with that cookie can be signed out, and is told if that is all.
+func (w *writer) signsOut(cookie string) {
+	w.t.Helper()
+	r, err := http.NewRequest(http.MethodPost, "http://"+w.v.addr+"/logout", nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("Cookie", cookie)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answer, err := w.v.client.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	told := answer.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(text), "the session has not ended") && !strings.Contains(string(text), `action="/logout"`)
+	if !told && answer.StatusCode != http.StatusSeeOther {
+		w.t.Errorf("signing out: status %d: %s", answer.StatusCode, text)
+	}
+	if !slices.ContainsFunc(answer.Cookies(), func(c *http.Cookie) bool { return c.Name == "session" && c.MaxAge < 0 }) {
+		w.t.Errorf("signing out leaves the cookies %v", answer.Cookies())
+	}
+	if told {
+		w.kept++
+	}
+}
+
 // recovers expects that everything that failed is published without a restart.
 func (w *writer) recovers() {
 	w.t.Helper()
@@ -206,6 +239,7 @@ func TestJ3_AFullDisk(t *testing.T) {
 		if _, err := rawDatabase(t, database).Exec("UPDATE sessions SET last_seen = '2020-01-01 00:00:00', remember = TRUE"); err != nil {
 			t.Fatal(err)
 		}
+		cookie := signInOn(t, w.v.addr, "walker")
 		disk.fill(4096 * pages)
 		for tries := 0; w.publish(); tries++ {
 			if tries > 300 {
@@ -214,9 +248,13 @@ func TestJ3_AFullDisk(t *testing.T) {
 		}
 		w.publishAtOnce(4)
 		w.reads()
+		w.signsOut(cookie)
 		w.whole(database)
 		disk.free()
 		w.recovers()
+	}
+	if w.kept == 0 {
+		t.Error("every session could be ended: was the disk full?")
 	}
 	disk.fill(0)
 	for w.publish() {
