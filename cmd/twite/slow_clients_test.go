@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -71,9 +72,11 @@ func TestI1_SlowClientsAreCutOff(t *testing.T) {
 		})
 	}
 	patient := time.After(patience)
-	others := 0
-	for ; left.Load() > 0; others++ {
+	var others []time.Duration
+	for left.Load() > 0 {
+		asked := time.Now()
 		answer := get(t, http.DefaultClient, open.url+"/")
+		others = append(others, time.Since(asked))
 		if answer.StatusCode != http.StatusOK {
 			t.Fatalf("somebody else gets %s", answer.Status)
 		}
@@ -87,7 +90,8 @@ func TestI1_SlowClientsAreCutOff(t *testing.T) {
 	for i, kind := range kinds {
 		t.Logf("%-24s the last one was cut off after %s", kind.name, time.Duration(ended[i].Load()).Round(10*time.Millisecond))
 	}
-	t.Logf("%d slow clients; %d requests of others were answered meanwhile", n, others)
+	slices.Sort(others)
+	t.Logf("%d slow clients; %d requests of others were answered meanwhile, 99 of 100 within %s", n, len(others), others[len(others)*99/100].Round(time.Millisecond))
 	crypted.process.stop()
 }
 
