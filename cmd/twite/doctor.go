@@ -124,7 +124,7 @@ func show(env environment, name string, found []finding) (problems int) {
 func (x *examination) configuration(context.Context) (found []finding) {
 	https, local := x.Site.BaseURL.Scheme == "https", isLocal(x.Site.BaseURL.Hostname())
 	if !https && !local {
-		found = append(found, bad("TWITE_BASE_URL is %s: without HTTPS passwords travel in the clear: put a web server with HTTPS in front, and set TWITE_BASE_URL=https://…", x.Site.BaseURL)...)
+		found = append(found, bad("TWITE_BASE_URL is %s: without HTTPS passwords travel in the clear: set TWITE_TLS_DOMAINS, or put a web server with HTTPS in front and set TWITE_BASE_URL=https://…", x.Site.BaseURL)...)
 	}
 	if https && len(x.Site.TrustedProxies) == 0 && !x.HTTPS.on() {
 		found = append(found, warn("TWITE_BASE_URL is https, but TWITE_TRUSTED_PROXIES is not set: limits would count all visitors as one: name the address of the web server in front, as in TWITE_TRUSTED_PROXIES=127.0.0.1")...)

@@ -41,6 +41,8 @@ func (h HTTPS) check(c Config) error {
 		return usageError{"TWITE_TLS_DIR: name a folder for the certificates, since there is no SQLite file to keep them beside"}
 	case h.on() && isUnix(c.Addr):
 		return usageError{"TWITE_ADDR: HTTPS needs host:port; behind a socket of Unix it is the proxy's"}
+	case h.on() && c.Site.BaseURL.Scheme != "https":
+		return usageError{"TWITE_BASE_URL: must begin with https://, since the site is served by HTTPS"}
 	case len(h.Domains) > 0 && !slices.Contains(h.Domains, c.Site.BaseURL.Hostname()):
 		return usageError{fmt.Sprintf("TWITE_BASE_URL: there is no certificate for %s, add it to TWITE_TLS_DOMAINS", c.Site.BaseURL.Hostname())}
 	}

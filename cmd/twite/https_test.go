@@ -314,6 +314,7 @@ func TestHTTPSSettingsThatDoNotFitTogether(t *testing.T) {
 		{"--tls-domains twite.test --tls-cert cert.pem --tls-key key.pem", "set one of them"},
 		{"--tls-domains twite.test --database-url postgres://localhost/twite", "TWITE_TLS_DIR"},
 		{"--tls-domains twite.test --addr unix:twite.sock", "needs host:port"},
+		{"--tls-domains twite.test --base-url http://twite.test", "must begin with https://"},
 		{"--tls-domains twite.test --base-url https://other.test", "no certificate for other.test"},
 	} {
 		cli(t, nil, "", append([]string{"serve"}, strings.Fields(tt.args)...)...).fails(t, 2, tt.says)

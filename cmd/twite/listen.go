@@ -79,7 +79,7 @@ func (f *front) newServer(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler: handler, ConnState: f.conns.track, MaxHeaderBytes: maxHeaderBytes,
 		ReadHeaderTimeout: waits.Header, ReadTimeout: waits.Read, WriteTimeout: waits.Write, IdleTimeout: waits.Idle,
-		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: waits.Read, PingTimeout: waits.Header, WriteByteTimeout: waits.Read},
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: maxStreams, WriteByteTimeout: waits.Write},
 		ErrorLog: slog.NewLogLogger(f.log.Handler(), slog.LevelDebug), // broken connections: noise but for those who look for it
 	}
 }
