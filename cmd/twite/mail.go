@@ -150,7 +150,11 @@ func (w *worker) next(ctx context.Context) (worked bool) {
 	}
 	if err := w.do(ctx, job); err != nil {
 		failed, postponeErr := w.db.PostponeJob(ctx, job, err)
-		w.tried(job, map[bool]string{false: "failed", true: "given up"}[failed])
+		result := "failed"
+		if failed {
+			result = "given up"
+		}
+		w.tried(job, result)
 		w.log.Warn("job not done", "job", job.ID, "kind", job.Kind, "attempt", job.Attempts, "gave_up", failed, "error", errors.Join(err, postponeErr))
 		return true
 	}

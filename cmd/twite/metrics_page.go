@@ -150,7 +150,11 @@ func (m *metrics) writeCounted(ctx context.Context, e *exposition) {
 		}
 	}
 	e.family("twite_db_up", "gauge", "Whether the database answered when it was last asked for the figures below: 1 or 0.")
-	e.sample(float64(map[bool]int{true: 1}[c.up]))
+	up := 0.0
+	if c.up {
+		up = 1
+	}
+	e.sample(up)
 	tell("twite_sessions", "Sessions that count.", float64(c.sessions.Live))
 	tell("twite_users_signed_in", "Members with a session.", float64(c.sessions.SignedIn))
 	tell("twite_users_active", "Members who were seen in the last five minutes.", float64(c.sessions.Active))
