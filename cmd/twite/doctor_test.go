@@ -152,7 +152,7 @@ func TestDoctorFinds(t *testing.T) {
 		sqlite bool
 	}{
 		{"a setting", with("TWITE_LIMIT_POST", "many"), "problem +configuration +TWITE_LIMIT_POST: must be .*: put that right first", false},
-		{"base URL", with("TWITE_BASE_URL", "http://twite.example"), "problem +configuration .*passwords travel in the clear: put a web server with HTTPS in front", false},
+		{"base URL", with("TWITE_BASE_URL", "http://twite.example"), "problem +configuration .*passwords travel in the clear: set TWITE_TLS_DOMAINS, or put a web server with HTTPS in front", false},
 		{"proxies", with("TWITE_BASE_URL", "https://localhost:1"), "warning +configuration .*TWITE_TRUSTED_PROXIES is not set", false},
 		{"links in mail", with("TWITE_BASE_URL", "http://localhost:1"), "warning +configuration .*work on this machine alone", false},
 		{"database", with("DATABASE_URL", "sqlite:"+p.file("nowhere.db")), "problem +database .*check DATABASE_URL", false},
