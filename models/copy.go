@@ -124,7 +124,10 @@ func (c *Copy) check(ctx context.Context) error {
 	if err := c.checkUnused(ctx); err != nil {
 		return err
 	}
-	return c.To.Migrate(ctx)
+	if err := c.To.Migrate(ctx); err != nil {
+		return fmt.Errorf("the database to copy to: %w", err)
+	}
+	return nil
 }
 
 // checkCopySource wants every migration of this version, and no other.

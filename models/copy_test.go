@@ -342,6 +342,9 @@ func TestACopyLeavesAloneWhatIsInUse(t *testing.T) {
 		if err := to.Migrate(ctx); err != nil {
 			t.Fatal(err)
 		}
+		exec(t, to, "INSERT INTO schema_migrations (name, applied_at) VALUES ('9999_later', '2030-01-01 00:00:00+00:00')")
+		refused(from, to, "the database to copy to: the database was made by a newer version")
+		exec(t, to, "DELETE FROM schema_migrations WHERE name = '9999_later'")
 		modelstest.User(t, to, "dave")
 		before := contents(t, to)
 		refused(from, to, "in use: it has rows in users")
