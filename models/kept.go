@@ -111,6 +111,22 @@ type kept[K comparable, V any] struct {
 	mu      sync.Mutex
 	version version // of all values
 	values  map[K]V
+
+	stats CacheStats
+}
+
+// CacheStats are how often something was found in a cache, and how often not.
+type CacheStats struct{ Hits, Misses int64 }
+
+// CacheStats tells of sessions and of pages of the timeline.
+func (db *DB) CacheStats() map[string]CacheStats {
+	return map[string]CacheStats{"session": db.keptSessions.counted(), "page": db.keptPages.counted()}
+}
+
+func (k *kept[K, V]) counted() CacheStats {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.stats
 }
 
 // read returns the value of key, which read looks up. That runs after the version was asked for, so that what it finds is
@@ -133,10 +149,14 @@ func (k *kept[K, V]) read(ctx context.Context, db *DB, key K, read func() (V, er
 func (k *kept[K, V]) get(v version, key K) (value V, found bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.version != v {
-		return value, false
+	if k.version == v {
+		value, found = k.values[key]
 	}
-	value, found = k.values[key]
+	if found {
+		k.stats.Hits++
+	} else {
+		k.stats.Misses++
+	}
 	return value, found
 }
 

@@ -29,15 +29,9 @@ func NewMarkup() *Markup {
 	}
 }
 
-// Found is how often each kind of markup was asked for and known, and how often not.
-type Found struct {
-	Kind         string
-	Hits, Misses int64
-}
-
-// Found tells of each kind.
-func (m *Markup) Found() []Found {
-	return []Found{m.articles.found("article"), m.heads.found("head"), m.menus.found("menu")}
+// Stats tells how often each kind of markup was known.
+func (m *Markup) Stats() map[string]models.CacheStats {
+	return map[string]models.CacheStats{"article": m.articles.counted(), "head": m.heads.counted(), "menu": m.menus.counted()}
 }
 
 // A memo keeps the markup of the values that were asked for last: most of them, and at most as many again from before.
@@ -47,13 +41,13 @@ type memo[K comparable] struct {
 	mu         sync.Mutex
 	young, old map[K]string
 
-	hits, misses int64
+	stats models.CacheStats
 }
 
-func (m *memo[K]) found(kind string) Found {
+func (m *memo[K]) counted() models.CacheStats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return Found{kind, m.hits, m.misses}
+	return m.stats
 }
 
 // show returns the markup of key, which render makes from nothing else.
@@ -79,7 +73,7 @@ func (m *memo[K]) show(key K, render func(K) templ.Component) templ.Component {
 func (m *memo[K]) get(key K) (html string, known bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.hits++
+	m.stats.Hits++
 	if html, known = m.young[key]; known {
 		return html, true
 	}
@@ -87,7 +81,7 @@ func (m *memo[K]) get(key K) (html string, known bool) {
 		m.keep(key, html)
 		return html, true
 	}
-	m.hits, m.misses = m.hits-1, m.misses+1
+	m.stats.Hits, m.stats.Misses = m.stats.Hits-1, m.stats.Misses+1
 	return "", false
 }
 

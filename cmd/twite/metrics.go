@@ -87,7 +87,7 @@ func (m *metrics) AfterQuery(_ context.Context, event *bun.QueryEvent) {
 // queryKind is the index in queryKinds of an operation of SQL.
 func queryKind(operation string) int {
 	switch operation {
-	case "SELECT":
+	case "SELECT", "PRAGMA":
 		return 0
 	case "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE":
 		return 2

@@ -121,10 +121,12 @@ func (m *metrics) writeStored(e *exposition) {
 	if made, err := scheduled(m.config.Backups.Dir, time.Now()); err == nil && len(made) > 0 {
 		e.sample(float64(made[0].at.Unix()))
 	}
-	e.family("twite_markup_total", "counter", "Pieces of pages, by kind and result: hit where the markup was known, or miss.")
-	for _, found := range m.site.Markup().Found() {
-		e.sample(float64(found.Hits), "kind", found.Kind, "result", "hit")
-		e.sample(float64(found.Misses), "kind", found.Kind, "result", "miss")
+	e.family("twite_cache_reads_total", "counter", "Looks into the caches, by kind (session, page of the timeline; markup of article, head, menu) and result: hit or miss.")
+	caches := m.db.CacheStats()
+	maps.Copy(caches, m.site.Markup().Stats())
+	for _, kind := range slices.Sorted(maps.Keys(caches)) {
+		e.sample(float64(caches[kind].Hits), "kind", kind, "result", "hit")
+		e.sample(float64(caches[kind].Misses), "kind", kind, "result", "miss")
 	}
 }
 

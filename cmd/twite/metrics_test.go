@@ -129,9 +129,11 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	after.wantSample(t, `twite_users_active`, 1)
 	after.wantSample(t, `twite_password_hash_duration_seconds_count`, 2)
 	after.wantSample(t, `twite_build_info{version="development",commit="",goversion="`+runtime.Version()+`"}`, 1)
-	after.wantSample(t, `twite_markup_total{kind="article",result="hit"}`, 1)
-	after.wantSample(t, `twite_markup_total{kind="article",result="miss"}`, 10)
+	after.wantSample(t, `twite_cache_reads_total{kind="article",result="hit"}`, 1)
+	after.wantSample(t, `twite_cache_reads_total{kind="article",result="miss"}`, 10)
 	if !onPostgres(t) {
+		after.wantSample(t, `twite_cache_reads_total{kind="page",result="hit"}`, 1)
+		after.wantSample(t, `twite_cache_reads_total{kind="session",result="miss"}`, 1)
 		after.wantSample(t, `twite_sqlite_bytes{file="database"}`, 4096)
 		after.wantSample(t, `twite_sqlite_bytes{file="log"}`, 4096)
 	}
