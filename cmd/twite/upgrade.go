@@ -12,11 +12,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"twite/models"
 )
 
 const (
+	keptFor      = 24 * time.Hour               // at least: of several that upgrade at once, each can make one in between
 	keptUpgrades = 3                            // how many databases from before an upgrade are left beside the one in use
 	keptTime     = "20060102T150405.000Z"       // in their names
 	keptPrefix   = ".before-"                   // between the name of the database and theirs
@@ -61,7 +63,7 @@ func keeping(db *models.DB, url string, say func(message string), label string, 
 	if err := migrate(); err != nil || u.kept == "" {
 		return err
 	}
-	return u.forget()
+	return u.forget(db.CurrentTime())
 }
 
 // sayTo is for commands, whose results are on standard output.
@@ -170,12 +172,16 @@ func (u *upgrade) each(prefix string, f func(name, rest string) error) error {
 }
 
 // forget removes the oldest copies. It comes after the upgrade, so that one that fails never costs an older copy.
-func (u *upgrade) forget() error {
+func (u *upgrade) forget(now time.Time) error {
 	paths, err := u.list()
 	if err != nil {
 		return err
 	}
 	for len(paths) > keptUpgrades {
+		made, err := time.Parse(keptTime, timeOf(paths[0]))
+		if err != nil || now.Sub(made) < keptFor {
+			return err
+		}
 		if err := os.Remove(paths[0]); err != nil {
 			return err
 		}
