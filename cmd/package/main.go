@@ -47,6 +47,19 @@ func (t target) name() string {
 	return t.os + "-" + t.arch
 }
 
+// targetFor finds a target by its name; without one it is this machine's.
+func targetFor(name string) (target, error) {
+	if name == "" {
+		return target{os: runtime.GOOS, arch: runtime.GOARCH}, nil
+	}
+	for _, t := range targets() {
+		if t.name() == name {
+			return t, nil
+		}
+	}
+	return target{}, fmt.Errorf("there is no target %q", name)
+}
+
 // A release is what is built, and from what.
 type release struct {
 	out     string // a folder
@@ -66,7 +79,7 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("package", flag.ContinueOnError)
 	out := flags.String("out", "bin", "the `folder` for what is built")
 	only := flags.String("only", "", "build but this `target`, like linux-amd64")
-	binary := flags.String("binary", "", "build nothing but the binary, for GOOS and GOARCH, as this `file`")
+	binary := flags.String("binary", "", "build nothing but the binary, for this machine or the one target, as this `file`")
 	version := flags.String("version", "", "the version (default: what git describe says)")
 	commit := flags.String("commit", "", "the commit (default: git's)")
 	date := flags.Int64("date", 0, "when it was made, in seconds since 1970 (default: git's)")
@@ -79,8 +92,12 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 	}
+	t, err := targetFor(*only)
+	if err != nil {
+		return err
+	}
 	if *binary != "" {
-		return r.build(ctx, target{os: os.Getenv("GOOS"), arch: os.Getenv("GOARCH"), arm: os.Getenv("GOARM")}, *binary)
+		return r.build(ctx, t, *binary)
 	}
 	return r.all(ctx, *only)
 }
@@ -138,9 +155,6 @@ func (r release) all(ctx context.Context, only string) error {
 			return fmt.Errorf("%s: %w", t.name(), err)
 		}
 		made = append(made, files...)
-	}
-	if len(made) == 0 {
-		return fmt.Errorf("there is no target %q", only)
 	}
 	return r.writeSums(made)
 }
