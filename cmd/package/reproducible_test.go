@@ -75,8 +75,10 @@ func readFolder(t *testing.T, folder string) map[string][]byte {
 	return files
 }
 
-// TestBinaryTellsNothingOfItsMaker: no path, no name and no time of the machine that it was built on.
-func TestBinaryTellsNothingOfItsMaker(t *testing.T) {
+const maxBinary = 20 << 20 // bytes, stripped
+
+// TestBinaryIsSmallAndTellsNothingOfItsMaker: no path, no name and no time of the machine that it was built on.
+func TestBinaryIsSmallAndTellsNothingOfItsMaker(t *testing.T) {
 	notShort(t)
 	repository, err := filepath.Abs("../..")
 	must(t, err)
@@ -86,6 +88,9 @@ func TestBinaryTellsNothingOfItsMaker(t *testing.T) {
 	must(t, r.build(t.Context(), target{os: "linux", arch: "amd64"}, binary))
 	content, err := os.ReadFile(binary)
 	must(t, err)
+	if len(content) > maxBinary {
+		t.Errorf("the binary has %d bytes, the budget is %d: see what go tool nm -size -sort size names first", len(content), maxBinary)
+	}
 	home, err := os.UserHomeDir()
 	must(t, err)
 	for _, told := range []string{repository, filepath.Dir(binary), home + "/go"} {
