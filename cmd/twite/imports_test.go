@@ -100,7 +100,7 @@ func TestOurPackagesAvoidUnsafeImports(t *testing.T) {
 	for _, p := range listPackages(t, "./...") {
 		for _, avoided := range avoidedImports {
 			if p.ImportPath == "twite/cmd/package" && avoided.path == "crypto/md5" {
-				continue // Debian's packages hold their MD5 sums, beside which the archive is signed
+				continue // a Debian package lists MD5 sums of its files, against accidents
 			}
 			if p.ours() && slices.Contains(p.Imports, avoided.path) && !(avoided.cmdMay && p.inCmd()) {
 				t.Errorf("%s imports %s: %s", p.ImportPath, avoided.path, avoided.instead)
