@@ -13,12 +13,18 @@ import (
 	"time"
 )
 
-const loadHeader = "| requests due a second | answered | half within | 99 % within | 99.9 % within | 99 % of reading within | CPU a request | memory | errors |\n"
+// Between these lines of the README stands what was measured last.
+const (
+	loadBegins = "<!-- task load -->\n"
+	loadEnds   = "<!-- end -->\n"
+	loadPlots  = "\n![Time to answer, over the rate of requests](assets/load-latency.svg)\n![Requests answered, over the rate of requests](assets/load-throughput.svg)\n"
+)
 
 // loadTable is the table of the README.
 func loadTable(all []loadSeries) string {
 	var b strings.Builder
-	b.WriteString(loadHeader + "|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n")
+	b.WriteString("| requests due a second | answered | half within | 99 % within | 99.9 % within | 99 % of reading within | CPU a request | memory | errors |\n" +
+		"|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n")
 	for _, series := range all {
 		fmt.Fprintf(&b, "| **%s** | | | | | | | | |\n", series.Name)
 		for _, s := range series.Steps {
@@ -29,14 +35,14 @@ func loadTable(all []loadSeries) string {
 	return b.String()
 }
 
-// replaceTable puts a table where an earlier one with the same header stands, up to the next empty line.
-func replaceTable(text, table string) (string, error) {
-	before, rest, found := strings.Cut(text, loadHeader)
-	_, after, ends := strings.Cut(rest, "\n\n")
-	if !found || !ends {
-		return "", errors.New("README.md has no table of the load to replace")
+// replaceLoad puts a table and the plots where earlier ones stand in the README.
+func replaceLoad(readme, table string) (string, error) {
+	before, rest, begins := strings.Cut(readme, loadBegins)
+	_, after, ends := strings.Cut(rest, loadEnds)
+	if !begins || !ends {
+		return "", errors.New("README.md does not say where the figures of the load stand")
 	}
-	return before + table + "\n" + after, nil
+	return before + loadBegins + table + loadPlots + loadEnds + after, nil
 }
 
 func milliseconds(d time.Duration) string {
@@ -169,8 +175,14 @@ func TestPlotsAreDrawn(t *testing.T) {
 		}
 	}
 	table := loadTable(series)
-	if again, err := replaceTable("before\n\n"+table+"\nafter\n", table+"| more |\n"); err != nil || again != "before\n\n"+table+"| more |\n\nafter\n" {
-		t.Errorf("%v: %s", err, again)
+	for _, earlier := range []string{"", "an older table\n"} {
+		again, err := replaceLoad("before\n"+loadBegins+earlier+loadEnds+"after\n", table)
+		if want := "before\n" + loadBegins + table + loadPlots + loadEnds + "after\n"; err != nil || again != want {
+			t.Errorf("%v: %s", err, again)
+		}
+	}
+	if _, err := replaceLoad(readSource(t, "README.md"), table); err != nil {
+		t.Error(err)
 	}
 	if want := `points="60.0,350.0 510.0,195.0"`; !strings.Contains(throughput, want) {
 		t.Errorf("%s is not in\n%s", want, throughput)

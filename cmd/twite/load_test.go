@@ -44,7 +44,7 @@ func BenchmarkLoad(b *testing.B) {
 	}
 	table := loadTable(l.series)
 	fmt.Println(table)
-	readme, err := replaceTable(readSource(b, "README.md"), table)
+	readme, err := replaceLoad(readSource(b, "README.md"), table)
 	if err != nil {
 		b.Fatal(err)
 	}
