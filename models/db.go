@@ -75,11 +75,24 @@ func Open(ctx context.Context, rawURL string) (*DB, error) {
 		return nil, err
 	}
 	db.writeQueries()
-	if err := db.Ping(ctx); err != nil {
+	if err := db.firstPing(ctx); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("the database does not answer: %w", err)
 	}
 	return db, nil
+}
+
+// firstPing waits for others that open the same new SQLite file: the first switches it to a write-ahead log, for which
+// SQLite lets nobody wait.
+func (db *DB) firstPing(ctx context.Context) (err error) {
+	const pause = 10 * time.Millisecond
+	for range busyMilliseconds * time.Millisecond / pause {
+		if err = db.Ping(ctx); !busy(err) || ctx.Err() != nil {
+			break
+		}
+		time.Sleep(pause)
+	}
+	return err
 }
 
 func (db *DB) openSQLite(path string) error {

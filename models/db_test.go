@@ -2,6 +2,7 @@ package models_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -249,5 +250,32 @@ func TestPing(t *testing.T) {
 	}
 	if err := db.Ping(context.Background()); err == nil {
 		t.Error("a closed database answers")
+	}
+}
+
+// TestOpeningWaitsForAnotherProcessThatBegins: a new SQLite file is switched to a write-ahead log by whoever comes first, and
+// SQLite itself lets nobody wait for that.
+func TestOpeningWaitsForAnotherProcessThatBegins(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new.db")
+	other, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	conn := must[*sql.Conn](t)(other.Conn(t.Context()))
+	defer conn.Close()
+	for _, query := range []string{"CREATE TABLE t (i INTEGER)", "BEGIN IMMEDIATE"} {
+		if _, err := conn.ExecContext(t.Context(), query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := make(chan error, 1)
+	time.AfterFunc(50*time.Millisecond, func() {
+		_, err := conn.ExecContext(context.Background(), "COMMIT")
+		ended <- err
+	})
+	modelstest.Open(t, "sqlite:"+path)
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
