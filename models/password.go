@@ -63,7 +63,7 @@ func NewPasswords(common io.Reader, cost HashCost) (*Passwords, error) {
 		cost:    cost,
 		seed:    maphash.MakeSeed(),
 		common:  make(map[uint64]struct{}),
-		running: make(chan struct{}, min(maxHashing, runtime.NumCPU())),
+		running: make(chan struct{}, hashingAtOnce(runtime.GOMAXPROCS(0))),
 	}
 	lines := bufio.NewScanner(common)
 	for lines.Scan() {
@@ -75,6 +75,10 @@ func NewPasswords(common io.Reader, cost HashCost) (*Passwords, error) {
 	p.decoy = encodeHash(cost, randomBytes(saltBytes), randomBytes(keyBytes))
 	return p, nil
 }
+
+// hashingAtOnce leaves a core to those who only read, where there is more than one: beside a hash on each of two cores a
+// page waited for the scheduler to take turns, which is 10 ms, ten times what it takes.
+func hashingAtOnce(cores int) int { return min(maxHashing, max(1, cores-1)) }
 
 // Validate returns what is wrong with a new password in words that say how to put it right, or "".
 func (p *Passwords) Validate(password, username, email string) string {
@@ -149,6 +153,9 @@ func (p *Passwords) Verify(ctx context.Context, hash, password string) (fits, ou
 	}
 	return subtle.ConstantTimeCompare(key, want) == 1, cost != p.cost, nil
 }
+
+// Memory is what all hashes that run at once take, in bytes.
+func (p *Passwords) Memory() int64 { return int64(cap(p.running)) * int64(p.cost.MemoryKiB) << 10 }
 
 // Hashes returns how many hashes have been computed.
 func (p *Passwords) Hashes() int64 { return p.hashes.Load() }

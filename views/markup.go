@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/a-h/templ"
 
@@ -13,11 +14,12 @@ import (
 
 // Markup keeps what was rendered before, by all that it was made from: what is kept is what would be rendered now, on
 // whatever node, and nothing ever has to be taken out because something changed. On the signed-in timeline posts were
-// a third of the time, the head and the menu a twentieth. The zero value keeps nothing; see NewMarkup.
+// a third of the time, the head and the menu a twentieth; of the page to sign in all of it is a fifth. The zero value keeps nothing; see NewMarkup.
 type Markup struct {
 	articles memo[postView]
 	heads    memo[headView]
 	menus    memo[menuView]
+	logins   memo[loginView]
 }
 
 // NewMarkup returns one that keeps at most some 5 MiB.
@@ -26,6 +28,7 @@ func NewMarkup() *Markup {
 		articles: memo[postView]{most: 2000}, // of about 1 KiB each
 		heads:    memo[headView]{most: 250},
 		menus:    memo[menuView]{most: 250},
+		logins:   memo[loginView]{most: 50}, // of 5 KiB each
 	}
 }
 
@@ -136,12 +139,31 @@ func (m *Markup) head(p Page) templ.Component {
 // menu is the menu of a page.
 func (m *Markup) menu(p Page) templ.Component { return m.of().menus.show(menuOf(p), menu) }
 
+// login is the page to sign in. One with something typed, or for somebody, is not worth keeping.
+func (m *Markup) login(p Page, f Form) templ.Component {
+	if len(f.Values) > 0 || len(f.Errors) > 0 || len(f.Hidden) != 1 || p.Viewer != nil {
+		return loginPage(p, f)
+	}
+	p.Now = time.Time{}
+	return m.of().logins.show(loginView{p, f.Hidden[0]}, loginView.page)
+}
+
 // of has a page without markup keep nothing.
 func (m *Markup) of() *Markup {
 	if m == nil {
 		return new(Markup)
 	}
 	return m
+}
+
+// A loginView is all that the page to sign in is made from when nothing is typed yet.
+type loginView struct {
+	Page
+	hidden NameValue
+}
+
+func (v loginView) page() templ.Component {
+	return loginPage(v.Page, Form{Hidden: []NameValue{v.hidden}})
 }
 
 // A headView is all that the head of a page is made from.

@@ -30,6 +30,7 @@ const (
 	idleMaxBytes   = 25 << 20
 	loadMaxBytes   = 60 << 20
 	floodMaxBytes  = 512 << 20
+	stormMaxBytes  = 64 << 20
 	floodBudget    = 100 * time.Millisecond // as startBudget
 	startBudget    = 50 * time.Millisecond  // written down, not enforced: it depends on the machine
 )
