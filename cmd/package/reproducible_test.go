@@ -18,8 +18,11 @@ func TestReleaseIsReproducible(t *testing.T) {
 	notShort(t)
 	repository, err := filepath.Abs("../..")
 	must(t, err)
-	first := buildElsewhere(t, repository, "a", 0o022, "TZ=UTC", "LANG=C")
-	second := buildElsewhere(t, repository, "another/and longer place", 0o077, "TZ=Asia/Kolkata", "LANG=C.UTF-8", "GOFLAGS=-tags=nothing", "GOAMD64=v1")
+	// Both copies are made at once, so that they hold the same even where somebody works on the source meanwhile.
+	here := copySource(t, repository, "a", 0o022)
+	there := copySource(t, repository, "another/and longer place", 0o077)
+	first := build(t, here, 0o022, "TZ=UTC", "LANG=C")
+	second := build(t, there, 0o077, "TZ=Asia/Kolkata", "LANG=C.UTF-8", "GOFLAGS=-tags=nothing", "GOAMD64=v1")
 	if len(first) != 3 {
 		t.Errorf("%d files, want an archive, a package and SHA256SUMS", len(first))
 	}
@@ -33,13 +36,12 @@ func TestReleaseIsReproducible(t *testing.T) {
 	}
 }
 
-// buildElsewhere copies the source to a folder of its own, builds there, and returns what comes out.
-func buildElsewhere(t *testing.T, repository, place string, umask int, variables ...string) map[string][]byte {
+// copySource copies what a release is built from to a folder of its own.
+func copySource(t *testing.T, repository, place string, umask int) (source string) {
 	t.Helper()
 	old := syscall.Umask(umask) // of the whole process: no test of this package runs beside another
 	defer syscall.Umask(old)
-	home := t.TempDir()
-	source := filepath.Join(home, place)
+	source = filepath.Join(t.TempDir(), place)
 	for _, part := range []string{"cmd", "handlers", "models", "views", "assets/dist"} {
 		must(t, os.MkdirAll(filepath.Join(source, filepath.Dir(part)), 0o755))
 		must(t, os.CopyFS(filepath.Join(source, part), os.DirFS(filepath.Join(repository, part))))
@@ -49,6 +51,15 @@ func buildElsewhere(t *testing.T, repository, place string, umask int, variables
 		must(t, err)
 		must(t, os.WriteFile(filepath.Join(source, name), text, 0o644))
 	}
+	return source
+}
+
+// build builds a release there, and returns what comes out.
+func build(t *testing.T, source string, umask int, variables ...string) map[string][]byte {
+	t.Helper()
+	old := syscall.Umask(umask)
+	defer syscall.Umask(old)
+	home := t.TempDir()
 	must(t, os.Mkdir(filepath.Join(home, "tmp"), 0o755))
 	build := exec.CommandContext(t.Context(), "go", "run", "./cmd/package", "-only", "linux-amd64", "-version", "1.0", "-commit", "abc1234", "-date", "1760000000")
 	build.Dir = source
