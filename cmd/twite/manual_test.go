@@ -130,10 +130,7 @@ func TestBashCompletes(t *testing.T) {
 }
 
 func TestZshCompletes(t *testing.T) {
-	zsh, err := exec.LookPath("zsh")
-	if err != nil {
-		t.Skip("zsh is not installed")
-	}
+	zsh := tool(t, "zsh", "zsh")
 	testCompletion(t, "zsh", zsh, `
 		compdef() { function=$1; }
 		_describe() { local word; for word in ${(P)2}; do [[ $word == ${words[CURRENT]}* ]] && print -r -- ${word%%:*}; done; return 0 }
@@ -147,10 +144,7 @@ func TestZshCompletes(t *testing.T) {
 }
 
 func TestFishCompletes(t *testing.T) {
-	fish, err := exec.LookPath("fish")
-	if err != nil {
-		t.Skip("fish is not installed")
-	}
+	fish := tool(t, "fish", "fish")
 	testCompletion(t, "fish", fish, `
 		source $argv[1]
 		mkdir $argv[3]/empty; cd $argv[3]/empty; touch +files
