@@ -5,13 +5,18 @@ const named = !/^[\d.]+$|:/.test(location.hostname) // passkeys belong to names,
 const known = named && Boolean(window.PublicKeyCredential?.parseRequestOptionsFromJSON)
 document.documentElement.toggleAttribute("data-passkeys", known)
 
-let asking // ends the question before, since a browser asks one at a time
+let calling, question // a browser asks one at a time: the one before is called off
 
-async function ask(button, mediation) {
-  asking?.abort()
-  asking = new AbortController()
-  const { signal } = asking
+function ask(button, mediation) {
+  calling?.abort()
+  calling = new AbortController()
+  question = answer(button, mediation, calling.signal, question)
+  return question
+}
+
+async function answer(button, mediation, signal, before) {
   const options = await (await fetch(button.dataset.passkey, { method: "POST", signal })).json()
+  await before?.catch(() => {}) // it ends a moment after it was called off, and until then no other may begin
   const credential = options.user
     ? await navigator.credentials.create({ signal, publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) })
     : await navigator.credentials.get({ signal, mediation, publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) })
