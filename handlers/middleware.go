@@ -113,14 +113,23 @@ func clientKey(r *http.Request) string {
 	return addr.String()
 }
 
-// logRequests writes one line a request. Queries and forms are not in it: they can hold what people type.
+// logRequests writes one line a request. Queries and forms are not in it: they can hold what people type. The files that
+// come along with a page have theirs only where the log is for debugging.
 func (s *Server) logRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		next.ServeHTTP(ww, r)
 		took := time.Since(start)
-		s.Answered(Answer{r.Method, chi.RouteContext(r.Context()).RoutePattern(), ww.Status(), ww.BytesWritten(), took})
+		route := chi.RouteContext(r.Context()).RoutePattern()
+		s.Answered(Answer{r.Method, route, ww.Status(), ww.BytesWritten(), took})
+		level := slog.LevelInfo
+		if route == assetRoute && ww.Status() < http.StatusBadRequest {
+			level = slog.LevelDebug
+		}
+		if !s.log.Enabled(r.Context(), level) {
+			return
+		}
 		visit := models.VisitFrom(r.Context())
 		attrs := []slog.Attr{
 			slog.String("id", requestID(r)), slog.String("method", r.Method), slog.String("path", loggedPath(r)),
@@ -130,7 +139,7 @@ func (s *Server) logRequests(next http.Handler) http.Handler {
 		if visit.Viewer != nil {
 			attrs = append(attrs, slog.Int64("user", visit.Viewer.ID))
 		}
-		s.log.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
+		s.log.LogAttrs(r.Context(), level, "request", attrs...)
 	})
 }
 

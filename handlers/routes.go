@@ -23,6 +23,9 @@ const (
 	admin     access = "admin"     // the same
 )
 
+// assetRoute is where the built files are.
+const assetRoute = "/assets/{file}"
+
 // routes is the site map: every page and form of Twite, and who may enter.
 func (s *Server) routes() []route {
 	return []route{
@@ -184,7 +187,7 @@ func (s *Server) newRouter() chi.Router {
 	r.Use(s.identify, s.logRequests, s.secureHeaders, s.recoverPanics, middleware.GetHead)
 	r.Get("/healthz", s.healthz)
 	r.With(s.limitTime).Get("/readyz", s.readyz)
-	r.Get("/assets/{file}", s.serveAsset)
+	r.Get(assetRoute, s.serveAsset)
 	r.Get("/favicon.ico", s.favicon)
 	r.Get("/robots.txt", s.robots)
 	r.Group(func(r chi.Router) {
