@@ -57,17 +57,29 @@ func (db *DB) inTx(ctx context.Context, f func(ctx context.Context, tx bun.Tx) e
 	if db.commits == nil {
 		return untilKept(func() error { return db.write.RunInTx(ctx, nil, f) })
 	}
-	alone := func(ctx context.Context, conn bun.Conn) error { return conn.RunInTx(ctx, nil, f) }
-	return db.commits.write(ctx, db.write, alone, f)
+	return db.commits.write(ctx, db.write, writing{
+		alone:  func(ctx context.Context) error { return db.write.RunInTx(ctx, nil, f) },
+		shared: f,
+	})
 }
 
-// change runs f, which makes one statement, in a transaction of its own or, on SQLite, in a shared one.
+// change runs f, which makes one change and no more, in a transaction of its own or, on SQLite, in a shared one.
 func (db *DB) change(ctx context.Context, f func(ctx context.Context, c bun.IDB) error) error {
 	if db.commits == nil {
 		return untilKept(func() error { return f(ctx, db.write) })
 	}
-	alone := func(ctx context.Context, conn bun.Conn) error { return f(ctx, conn) }
-	return db.commits.write(ctx, db.write, alone, func(ctx context.Context, tx bun.Tx) error { return f(ctx, tx) })
+	return db.commits.write(ctx, db.write, writing{
+		alone:  func(ctx context.Context) error { return f(ctx, db.write) },
+		shared: func(ctx context.Context, tx bun.Tx) error { return f(ctx, tx) },
+		single: true,
+	})
+}
+
+// writing is what somebody does who has the turn, in a transaction of their own or in a shared one.
+type writing struct {
+	alone  func(ctx context.Context) error
+	shared func(ctx context.Context, tx bun.Tx) error
+	single bool // it makes one change, which is undone by itself where it fails: a savepoint is a third of its time
 }
 
 // A statement is a query of Bun that changes something.
@@ -91,22 +103,17 @@ func scan[Q statement[Q]](ctx context.Context, db *DB, query Q) error {
 	return db.change(ctx, func(ctx context.Context, c bun.IDB) error { return query.Conn(c).Scan(ctx) })
 }
 
-// write waits for the turn and runs either function. What it returns counts: it waits for the disk.
-func (q *commitQueue) write(ctx context.Context, db *bun.DB, alone func(context.Context, bun.Conn) error, f func(context.Context, bun.Tx) error) error {
+// write waits for the turn and writes. What it returns counts: it waits for the disk.
+func (q *commitQueue) write(ctx context.Context, db *bun.DB, w writing) error {
 	if err := q.takeTurn(ctx); err != nil {
 		return err
 	}
 	defer VisitFrom(ctx).forgetVersion() // what this request reads from now on is as of after its own change
 	if q.shared == nil && !q.crowded() {
 		defer q.passTurn()
-		conn, err := db.Conn(ctx)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		return alone(context.WithoutCancel(ctx), conn)
+		return w.alone(context.WithoutCancel(ctx))
 	}
-	shared, err := q.share(ctx, db, f)
+	shared, err := q.share(ctx, db, w)
 	if shared == nil {
 		return err
 	}
@@ -117,9 +124,9 @@ func (q *commitQueue) write(ctx context.Context, db *bun.DB, alone func(context.
 	return err
 }
 
-// share runs f as one of several, and passes the turn on. It returns the transaction whose end is to be waited for, or
+// share writes as one of several, and passes the turn on. It returns the transaction whose end is to be waited for, or
 // nil if none could be begun.
-func (q *commitQueue) share(ctx context.Context, db *bun.DB, f func(context.Context, bun.Tx) error) (*sharedTx, error) {
+func (q *commitQueue) share(ctx context.Context, db *bun.DB, w writing) (*sharedTx, error) {
 	defer q.endTurn()
 	if q.shared == nil {
 		conn, err := db.Conn(ctx)
@@ -135,13 +142,27 @@ func (q *commitQueue) share(ctx context.Context, db *bun.DB, f func(context.Cont
 		q.shared = &sharedTx{conn: conn, tx: tx, begun: q.now(), ended: make(chan struct{})}
 	}
 	shared := q.shared
-	return shared, shared.run(context.WithoutCancel(ctx), f)
+	shared.sharers++
+	if w.single {
+		return shared, shared.runSingle(context.WithoutCancel(ctx), w.shared)
+	}
+	return shared, shared.run(context.WithoutCancel(ctx), w.shared)
+}
+
+// runSingle runs f, which makes one change. Where that breaks a rule SQLite undoes it alone; of any other failure it may
+// have undone the whole transaction.
+func (s *sharedTx) runSingle(ctx context.Context, f func(context.Context, bun.Tx) error) error {
+	err := f(ctx, s.tx)
+	var lite *sqlite.Error
+	if errors.As(err, &lite) && lite.Code()&0xff != sqlite3.SQLITE_CONSTRAINT {
+		s.err = fmt.Errorf("%w: %w", errShared, err)
+	}
+	return err
 }
 
 // run runs f within a savepoint, and undoes what it did if it fails or panics. Where SQLite itself has undone the whole
 // transaction, as on a full disk, the savepoint is gone.
 func (s *sharedTx) run(ctx context.Context, f func(context.Context, bun.Tx) error) (err error) {
-	s.sharers++
 	// Past Bun, whose savepoints are named at random and pass by the hooks.
 	if _, err := s.tx.Tx.ExecContext(ctx, "SAVEPOINT sharer"); err != nil {
 		s.err = fmt.Errorf("%w: %w", errShared, err)

@@ -69,15 +69,15 @@ func (db *DB) Publish(ctx context.Context, userID int64, body, draftKey string) 
 		return nil, err
 	}
 	var published *Post
-	err := db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err := db.change(ctx, func(ctx context.Context, c bun.IDB) error {
 		published, post.ID = post, 0
-		err := db.query(ctx, tx, &db.prepared.publish, func(rows *sql.Rows) error { return rows.Scan(&post.ID) },
+		err := db.query(ctx, c, &db.prepared.publish, func(rows *sql.Rows) error { return rows.Scan(&post.ID) },
 			post.Body, db.moment(post.Timestamp), userID, sql.NullString{String: draftKey, Valid: draftKey != ""})
 		if err != nil || post.ID != 0 {
 			return gone(err)
 		}
 		published = new(Post) // the key was used before: no row came back
-		return notFound(tx.NewSelect().Model(published).Where("user_id = ? AND draft_key = ?", userID, draftKey).Scan(ctx))
+		return notFound(c.NewSelect().Model(published).Where("user_id = ? AND draft_key = ?", userID, draftKey).Scan(ctx))
 	})
 	return published, err
 }
