@@ -42,7 +42,7 @@ func serve(ctx context.Context, env environment, args []string) error {
 	if err := db.Settle(ctx); err != nil {
 		return fmt.Errorf("what is in the log of the database cannot be brought to the disk: %w: look at the disk before you start again", err)
 	}
-	tuneCollector(db.Passwords)
+	limitMemory(db.Passwords)
 	db.Mail = config.Site.Mail
 	if err := migrateKeeping(ctx, db, config.DatabaseURL, func(message string) { log.Info(message) }); err != nil {
 		return err
