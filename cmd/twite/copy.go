@@ -32,18 +32,21 @@ func dbCopy(ctx context.Context, env environment, args []string) error {
 		}
 	}
 	return onCopied(ctx, "--from", *from, func(source *models.DB) error {
+		unlock, err := lockDatabase(*from) // before the target is opened, which would make it
+		if err != nil {
+			return err
+		}
+		defer unlock()
 		return onCopied(ctx, "--to", *to, func(target *models.DB) error {
 			c := models.NewCopy(source, target)
 			if err := c.CheckApart(ctx); err != nil {
 				return err
 			}
-			for _, url := range []string{*from, *to} {
-				unlock, err := lockDatabase(url)
-				if err != nil {
-					return err
-				}
-				defer unlock()
+			unlock, err := lockDatabase(*to)
+			if err != nil {
+				return err
 			}
+			defer unlock()
 			return runCopy(ctx, env, c, *from, *to)
 		})
 	})
