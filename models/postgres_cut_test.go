@@ -99,21 +99,26 @@ func TestK3_AnAnswerThatIsLostIsAFailure(t *testing.T) {
 		_, err := db.Publish(ctx, alice.ID, "once", "a key")
 		return err
 	}
-	lose("COMMIT", publish)
+	// A statement on its own commits itself.
+	lose("INSERT INTO", publish)
 	if n := count(t, db, "SELECT count(*) FROM posts"); n != 1 {
-		t.Fatalf("%d posts, want the one whose COMMIT was carried out", n)
+		t.Fatalf("%d posts, want the one whose INSERT was carried out", n)
 	}
 	if err := publish(); err != nil {
 		t.Error(err)
 	}
-	lose("INSERT INTO", publish)
 	if n := count(t, db, "SELECT count(*) FROM posts"); n != 1 {
 		t.Errorf("%d posts, want 1", n)
 	}
-	// A statement on its own commits itself.
 	lose("INSERT INTO \"jobs\"", func() error { return db.RequestReset(ctx, "alice@example.com") })
 	if n := count(t, db, "SELECT count(*) FROM jobs"); n != 1 {
 		t.Errorf("%d jobs, want 1", n)
+	}
+	lose("COMMIT", func() error {
+		return db.UpdateSite(ctx, models.CommandLine, models.Site{Inviting: models.Member, About: "Once."})
+	})
+	if n := count(t, db, "SELECT count(*) FROM audit"); n != 1 {
+		t.Errorf("%d entries of the audit log, want the one whose COMMIT was carried out", n)
 	}
 	lose("UPDATE \"posts\"", func() error { _, err := db.EditPost(ctx, alice.ID, 1, "changed"); return err })
 	lose("DELETE FROM \"posts\"", func() error { return db.DeletePost(ctx, alice.ID, 1) })
