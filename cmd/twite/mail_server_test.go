@@ -91,7 +91,11 @@ func (m *mailServer) start(listener net.Listener, certificate *tls.Config) {
 		defer close(ended)
 		server.Serve(listener)
 	}()
-	m.t.Cleanup(func() { server.Close(); <-ended })
+	m.t.Cleanup(func() {
+		listener.Close() // of a server that has not begun to serve, Close would forget it
+		server.Close()
+		<-ended
+	})
 }
 
 // certificate is one for the addresses 127.0.0.1 and ::1 and the name example.com, and who vouches for it.
