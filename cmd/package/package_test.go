@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -29,12 +30,22 @@ func someTexts(t *testing.T) texts {
 	return all
 }
 
+// program is the path of a program on this machine. Without it the test is skipped, but not where CI=true asks for all of them.
+func program(t *testing.T, name, debian string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil && os.Getenv("CI") == "true" {
+		t.Fatalf("%s is missing: install Debian's package %s", name, debian)
+	}
+	if err != nil {
+		t.Skipf("%s is missing: Debian has it in the package %s", name, debian)
+	}
+	return path
+}
+
 // TestDpkgReadsThePackage as this code means it.
 func TestDpkgReadsThePackage(t *testing.T) {
-	dpkg, err := exec.LookPath("dpkg-deb")
-	if err != nil {
-		t.Skip("dpkg-deb is missing: this is no Debian")
-	}
+	dpkg := program(t, "dpkg-deb", "dpkg")
 	deb := filepath.Join(t.TempDir(), "twite.deb")
 	r := release{version: "v1.2-3-gabc1234", date: time.Unix(1_760_000_000, 0).UTC()}
 	must(t, r.writeDeb(deb, "armhf", []byte("a program"), someTexts(t)))
@@ -68,10 +79,7 @@ func TestVersionsAreOrderedAsDpkgWantsThem(t *testing.T) {
 		if i == 0 {
 			continue
 		}
-		if _, err := exec.LookPath("dpkg"); err != nil {
-			t.Skip("dpkg is missing: this is no Debian")
-		}
-		if err := exec.CommandContext(t.Context(), "dpkg", "--compare-versions", versions[i-1], "lt", version).Run(); err != nil {
+		if err := exec.CommandContext(t.Context(), program(t, "dpkg", "dpkg"), "--compare-versions", versions[i-1], "lt", version).Run(); err != nil {
 			t.Errorf("%s does not come before %s", versions[i-1], version)
 		}
 	}
@@ -127,12 +135,10 @@ func TestArchivesTellNothingOfTheirMaker(t *testing.T) {
 // TestTheServiceIsLockedIn: what systemd-analyze finds open is that it listens and connects, as a server does. The threshold
 // is in tenths, of 10.
 func TestTheServiceIsLockedIn(t *testing.T) {
-	if _, err := exec.LookPath("systemd-analyze"); err != nil {
-		t.Skip("systemd-analyze is missing: Debian has it in the package systemd")
-	}
+	analyze := program(t, "systemd-analyze", "systemd")
 	unit, err := filepath.Abs("debian/twite.service")
 	must(t, err)
-	report, err := exec.CommandContext(t.Context(), "systemd-analyze", "security", "--offline=true", "--threshold=16", unit).CombinedOutput()
+	report, err := exec.CommandContext(t.Context(), analyze, "security", "--offline=true", "--threshold=16", unit).CombinedOutput()
 	if err != nil {
 		t.Errorf("systemd-analyze finds it too open: %v\n%s", err, report)
 	}
