@@ -24,9 +24,9 @@ const (
 var errShared = errors.New("the transaction that several writes shared was rolled back")
 
 // A commitQueue has those who write to SQLite at the same time share one commit, which costs a wait for the disk. They
-// take turns in the order in which they came, each in a savepoint of one transaction, and the last commits for all of
-// them; nobody goes on before that. While it waits for the disk the next ones gather. Who is alone has a transaction of
-// their own, without a savepoint.
+// take turns in the order in which they came, in one transaction, each in a savepoint unless it makes a single change, and
+// the last commits for all of them; nobody goes on before that. While it waits for the disk the next ones gather. Who is
+// alone has a transaction of their own, without a savepoint.
 //
 // Each runs on its own goroutine, so that a panic stays with whoever caused it. Once a turn has begun, the end of its
 // context does not reach the database any more: an interrupted statement can take the whole transaction with it.
