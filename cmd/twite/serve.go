@@ -99,6 +99,12 @@ func serve(ctx context.Context, env environment, args []string) error {
 	backups := &scheduler{Backups: config.Backups, db: db, now: time.Now, log: log}
 	beside(backups.run)
 	beside(func(ctx context.Context) { stayPresent(ctx, db, presence) })
+	tellWhatIsMissing(config, keys, log)
+	return front.serveUntilDone(ctx)
+}
+
+// tellWhatIsMissing says what the site does without, and which setting brings it.
+func tellWhatIsMissing(config Config, keys *keyFile, log *slog.Logger) {
 	if !config.Site.Mail {
 		log.Info("no mail is sent, since TWITE_SMTP_URL is not set: links for new passwords come from the admin pages and twite user reset-link")
 	}
@@ -108,7 +114,6 @@ func serve(ctx context.Context, env environment, args []string) error {
 	if keys.path == "" {
 		log.Info("nobody can set up codes from an app, since TWITE_KEY_FILE is not set: name a file there, the same on every server")
 	}
-	return front.serveUntilDone(ctx)
 }
 
 // offerSetup prints where the owner's account can be made, while there is none. It is a secret, and so not for the log.
