@@ -145,7 +145,7 @@ func TestAFormThatCouldNotBeSavedIsOfferedAgain(t *testing.T) {
 	faults(srv)
 	alice.post("/test/panic", form("body", "not lost either")).wants(t, 500).shows(t, ".kept", "not lost either")
 	srv.probe.fail(timesOut)
-	answer := alice.post("/login", form("username", "alice", "password", "hush hush")).wants(t, 503)
+	answer := srv.visitor().post("/login", form("username", "alice", "password", "hush hush")).wants(t, 503)
 	srv.probe.fail(nil)
 	if strings.Contains(answer.body, "hush hush") {
 		t.Error("a password came back")

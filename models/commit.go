@@ -108,7 +108,6 @@ func (q *commitQueue) write(ctx context.Context, db *bun.DB, w writing) error {
 	if err := q.takeTurn(ctx); err != nil {
 		return err
 	}
-	defer VisitFrom(ctx).forgetVersion() // what this request reads from now on is as of after its own change
 	if q.shared == nil && !q.crowded() {
 		defer q.passTurn()
 		return w.alone(context.WithoutCancel(ctx))

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -52,7 +53,7 @@ type DB struct {
 	prepared preparedQueries
 	hooks    []bun.QueryHook
 
-	changes      *changes // nil on PostgreSQL
+	changes      *changes // nil where nothing tells of them
 	keptPages    kept[int64, []Post]
 	keptSessions kept[[32]byte, foundSession]
 
@@ -131,11 +132,13 @@ func (db *DB) openSQLite(path string) error {
 	reader.SetMaxIdleConns(sqliteReaders)
 	db.write = bun.NewDB(writer, sqlitedialect.New())
 	db.read = bun.NewDB(reader, sqlitedialect.New())
-	counter, err := sql.Open("sqlite", dsn(append(common, "query_only(1)")...))
-	if err != nil {
-		return err
+	if runtime.GOOS != "windows" {
+		holder, err := sql.Open("sqlite", dsn(append(common, "query_only(1)")...))
+		if err != nil {
+			return err
+		}
+		db.changes = &changes{path: absolute, pool: holder}
 	}
-	db.changes = &changes{pool: counter, query: preparedQuery{text: "PRAGMA data_version"}}
 	db.keptPages.most, db.keptSessions.most = pagesKept, sessionsKept
 	db.commits = &commitQueue{now: func() time.Time { return db.Now() }}
 	db.limiter = &memoryLimiter{now: db.now, limited: db.limited, log: make(map[tryKey][]time.Time)}
@@ -174,6 +177,7 @@ func (db *DB) Close() error {
 	if db.read == db.write {
 		return errors.Join(db.replica.close(), db.write.Close())
 	}
+	defer db.changes.closeIndex()
 	return errors.Join(db.changes.close(), db.read.Close(), db.commits.close(db.write.Close))
 }
 

@@ -95,9 +95,5 @@ func Version(db *DB, ctx context.Context) (any, bool) { return db.version(ctx) }
 // KeptPages is how many pages of the timeline are kept.
 func KeptPages(db *DB) int { return len(db.keptPages.values) }
 
-// LoseVersions ends the connection that tells of changes, as an error on it would.
-func LoseVersions(db *DB) {
-	db.changes.mu.Lock()
-	defer db.changes.mu.Unlock()
-	db.changes.drop()
-}
+// LoseVersions has the versions of the database be unknown from now on.
+func LoseVersions(db *DB) { db.changes.index.Load().Close() }

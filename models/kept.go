@@ -3,7 +3,10 @@ package models
 import (
 	"context"
 	"database/sql"
+	"os"
+	"path/filepath"
 	"sync"
+	"sync/atomic"
 )
 
 // How much is kept of what was read: about a megabyte each.
@@ -12,95 +15,95 @@ const (
 	sessionsKept = 1000
 )
 
-// A version is equal to another one if nothing in the database has changed between them.
-type version struct {
-	connection int64 // each counts for itself
-	data       int64
-}
+// A version is equal to another one if nothing in the database has changed between them. It is the head of SQLite's index
+// of its write-ahead log: how far that goes, its checksum, and a number that each commit raises.
+type version [48]byte
 
-// changes tells from SQLite itself whether the database has changed, whoever changed it: another connection, or another
-// process, such as a command of twite. It has a connection that never writes, since PRAGMA data_version tells of the
-// changes of others. PostgreSQL has nothing like it.
+// initialized is the byte in it that says whether it is one.
+const initialized = 12
+
+// changes tells whether the database has changed, whoever changed it: another connection, or another process, such as a
+// command of twite. It compares the head of the index, as each reader of SQLite does before it goes on with what it knows:
+// https://www.sqlite.org/walformat.html, section 2.1. PRAGMA data_version tells the same, in a hundred times as long.
+// PostgreSQL has nothing like it, and Windows does not promise that the file reads as SQLite has it mapped.
 type changes struct {
-	pool  *sql.DB
-	query preparedQuery
+	path string // of the database file
+	pool *sql.DB
 
-	mu       sync.Mutex
-	conn     *sql.Conn // nil: the next one has to be opened
-	prepared *sql.Stmt
-	opened   int64 // connections so far
+	mu    sync.Mutex
+	conn  *sql.Conn // keeps the index where it is: without any connection SQLite removes it
+	index atomic.Pointer[os.File]
 }
 
-// version returns the version of the database as of the request that ctx belongs to: as of now when it was not asked for
-// yet, or the request has written meanwhile. ok is false where it cannot be told.
+// version returns the version of the database as of now. ok is false where it cannot be told.
 func (db *DB) version(ctx context.Context) (v version, ok bool) {
 	if db.changes == nil {
 		return v, false
 	}
-	visit := VisitFrom(ctx)
-	if visit.version != (version{}) {
-		return visit.version, true
-	}
-	err := db.observed(ctx, &db.changes.query, nil, func(ctx context.Context) (n int, err error) {
-		v, err = db.changes.version(ctx)
-		return 1, err
-	})
-	if err != nil {
-		return v, false
-	}
-	visit.version = v
-	return v, true
-}
-
-// forgetVersion has the version asked for anew.
-func (v *Visit) forgetVersion() { v.version = version{} }
-
-func (c *changes) version(ctx context.Context) (v version, err error) {
-	if err := ctx.Err(); err != nil {
-		return v, err
-	}
-	ctx = context.WithoutCancel(ctx) // there is nothing to wait for, and watching for an end takes longer than the query
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.conn == nil {
-		if err := c.open(ctx); err != nil {
-			return v, err
+	index := db.changes.index.Load()
+	if index == nil {
+		if index = db.changes.open(ctx); index == nil {
+			return v, false
 		}
 	}
-	v.connection = c.opened
-	err = c.prepared.QueryRowContext(ctx).Scan(&v.data)
-	if err != nil {
-		c.drop()
+	var head [2 * len(v)]byte // two copies, which differ while one is being written
+	if _, err := index.ReadAt(head[:], 0); err != nil {
+		return v, false
 	}
-	return v, err
+	v = version(head[:len(v)])
+	return v, v[initialized] != 0 && v == version(head[len(v):])
 }
 
-// open takes a connection for good: the numbers of two cannot be compared.
-func (c *changes) open(ctx context.Context) error {
-	conn, err := c.pool.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	if c.prepared, err = conn.PrepareContext(ctx, c.query.text); err != nil {
-		conn.Close()
-		return err
-	}
-	c.conn, c.opened = conn, c.opened+1
-	return nil
-}
-
-func (c *changes) drop() {
-	if c.conn != nil {
-		c.conn.Close()
-		c.conn = nil
-	}
-}
-
-func (c *changes) close() error {
+// open opens the index, which is there once a connection has read. Where that fails it is tried again the next time.
+func (c *changes) open(ctx context.Context) *os.File {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.drop()
+	if index := c.index.Load(); index != nil {
+		return index // another request was faster
+	}
+	if c.conn == nil {
+		conn, err := c.pool.Conn(ctx)
+		if err != nil {
+			return nil
+		}
+		c.conn = conn
+	}
+	if _, err := c.conn.ExecContext(ctx, "PRAGMA data_version"); err != nil {
+		return nil
+	}
+	path, err := filepath.EvalSymlinks(c.path) // as SQLite does
+	if err != nil {
+		return nil
+	}
+	index, err := os.Open(path + "-shm")
+	if err != nil {
+		return nil
+	}
+	c.index.Store(index)
+	return index
+}
+
+// close ends the connection, and has nothing read any more.
+func (c *changes) close() error {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn != nil {
+		c.conn.Close()
+	}
 	return c.pool.Close()
+}
+
+// closeIndex comes after all connections: to close a file is to end all locks that the process has on it, as POSIX has it.
+func (c *changes) closeIndex() {
+	if c == nil {
+		return
+	}
+	if index := c.index.Load(); index != nil {
+		index.Close()
+	}
 }
 
 // A kept keeps what was read, until anything in the database changes: it is what would be read now. Values are shared, and

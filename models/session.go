@@ -53,8 +53,6 @@ type Visit struct {
 	Email     string // of the viewer
 	Epoch     int64
 	LastSeen  time.Time
-
-	version version // of the database that this request has seen, if that can be told
 }
 
 type visitKey struct{}
@@ -106,7 +104,6 @@ type sessionRow struct {
 // that user signs in with last changed, or cannot be read.
 func (s *SessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
 	visit, hash := VisitFrom(ctx), sha256.Sum256([]byte(token))
-	visit.forgetVersion()
 	row, err := s.db.keptSessions.read(ctx, s.db, hash, func() (foundSession, error) { return s.find(ctx, hash[:]) })
 	none := errors.Is(err, sql.ErrNoRows)
 	visit.Unknown = err != nil && !none
