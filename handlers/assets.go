@@ -95,6 +95,7 @@ func (s *Server) serveAsset(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Content-Type", file.contentType)
 	h.Set("Content-Length", strconv.Itoa(len(file.encodings[encoding])))
+	gather(r)
 	w.Write(file.encodings[encoding]) // an error here means that the reader has gone
 }
 

@@ -2,8 +2,7 @@ package handlers
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/base64"
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -25,7 +24,7 @@ func (s *Server) answer(handle handler) http.HandlerFunc {
 			return
 		}
 		s.setCaching(buffered, r)
-		buffered.send()
+		buffered.send(r)
 	}
 }
 
@@ -52,7 +51,7 @@ func (s *Server) setCaching(b *buffer, r *http.Request) {
 	}
 	h.Set("Cache-Control", "no-cache")
 	if b.status == http.StatusOK {
-		b.tag(r)
+		s.tag(b, r)
 	}
 }
 
@@ -60,6 +59,21 @@ func (s *Server) setCaching(b *buffer, r *http.Request) {
 func keepOut(h http.Header) {
 	h.Set("Cache-Control", "private, no-store")
 	h.Set("Pragma", "no-cache")
+}
+
+type gatherKey struct{}
+
+// WithGathering returns a context for the requests of a connection, on which gather has the pieces of an answer held back
+// until it has ended.
+func WithGathering(ctx context.Context, gather func()) context.Context {
+	return context.WithValue(ctx, gatherKey{}, gather)
+}
+
+// gather has an answer sent in one piece. It comes before the answer is written, and never where that is sent as it is made.
+func gather(r *http.Request) {
+	if gather, ok := r.Context().Value(gatherKey{}).(func()); ok {
+		gather()
+	}
 }
 
 // A buffer is an answer in the making.
@@ -96,9 +110,8 @@ func (b *buffer) WriteHeader(status int)         { b.status = status }
 func (b *buffer) Write(data []byte) (int, error) { return b.body.Write(data) }
 
 // tag names the content, and answers 304 where the reader has it already. The tag is weak: compression comes later.
-func (b *buffer) tag(r *http.Request) {
-	sum := sha256.Sum256(b.body.Bytes())
-	tag := `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+func (s *Server) tag(b *buffer, r *http.Request) {
+	tag := s.tags.of(r.URL.RequestURI(), b.body.Bytes())
 	b.header.Set("ETag", tag)
 	known := strings.Split(r.Header.Get("If-None-Match"), ",")
 	if slices.ContainsFunc(known, func(t string) bool { return strings.TrimSpace(t) == tag }) {
@@ -108,7 +121,7 @@ func (b *buffer) tag(r *http.Request) {
 	}
 }
 
-func (b *buffer) send() {
+func (b *buffer) send(r *http.Request) {
 	h := b.to.Header()
 	for name, values := range b.header {
 		if name == "Vary" || name == "Set-Cookie" { // lists; of the others the last word counts
@@ -119,6 +132,7 @@ func (b *buffer) send() {
 	if b.body.Len() > 0 {
 		h.Set("Content-Length", strconv.Itoa(b.body.Len())) // else net/http sends chunks, with a write of their own for the end
 	}
+	gather(r)
 	b.to.WriteHeader(b.status)
 	b.to.Write(b.body.Bytes()) // an error here means that the reader has gone
 }

@@ -128,7 +128,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	buffered.header.Add("Vary", "Cookie")
 	keepOut(buffered.header)
-	buffered.send()
+	buffered.send(r)
 }
 
 func (s *Server) showProblem(w http.ResponseWriter, r *http.Request, p problem) error {

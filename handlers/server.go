@@ -50,6 +50,7 @@ type Server struct {
 	router   chi.Router
 	buffers  sync.Pool // of *buffer
 	markup   *views.Markup
+	tags     tagCache
 	draining atomic.Bool
 	queue    queue
 	inFlight atomic.Int64

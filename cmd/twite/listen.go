@@ -54,7 +54,7 @@ func (w way) serve() error {
 	if w.server.TLSConfig != nil {
 		return w.server.ServeTLS(w.socket, "", "")
 	}
-	return w.server.Serve(w.socket)
+	return w.server.Serve(wholeListener{w.socket})
 }
 
 // newFront puts the site behind the sockets.
@@ -77,7 +77,7 @@ func newFront(site *handlers.Server, sockets sockets, c Config, systemd supervis
 func (f *front) newServer(handler http.Handler) *http.Server {
 	waits := f.config.Serving
 	return &http.Server{
-		Handler: handler, ConnState: f.conns.track, MaxHeaderBytes: maxHeaderBytes,
+		Handler: handler, ConnState: f.conns.track, ConnContext: withGathering, MaxHeaderBytes: maxHeaderBytes,
 		ReadHeaderTimeout: waits.Header, ReadTimeout: waits.Read, WriteTimeout: waits.Write, IdleTimeout: waits.Idle,
 		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: maxStreams, WriteByteTimeout: waits.Write},
 		ErrorLog: slog.NewLogLogger(f.log.Handler(), slog.LevelDebug), // broken connections: noise but for those who look for it
