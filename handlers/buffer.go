@@ -90,15 +90,16 @@ const bufferKept = 256 << 10 // bytes; larger buffers are left to the garbage co
 func (s *Server) newBuffer(to http.ResponseWriter) *buffer {
 	b, reused := s.buffers.Get().(*buffer)
 	if !reused {
-		b = new(buffer)
+		b = &buffer{header: make(http.Header)}
 	}
-	b.header, b.status, b.to = make(http.Header), http.StatusOK, to
-	b.body.Reset()
+	b.status, b.to = http.StatusOK, to
 	return b
 }
 
 func (s *Server) release(b *buffer) {
 	b.to = nil
+	clear(b.header)
+	b.body.Reset()
 	if b.body.Cap() <= bufferKept {
 		s.buffers.Put(b)
 	}

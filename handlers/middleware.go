@@ -33,26 +33,18 @@ const (
 		"manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
-type requestIDKey struct{}
-
 // requestID is the random name of a request in the log and on error pages.
-func requestID(r *http.Request) string { return RequestID(r.Context()) }
-
-// RequestID is the name of the request that ctx goes with; "" if there is none.
-func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
-}
+func requestID(r *http.Request) string { return visit(r).RequestID }
 
 // identify gives a request its id, its client's address, and the visit that the session store fills in.
 func (s *Server) identify(next http.Handler) http.Handler {
+	clientIP := func(r *http.Request) string { return middleware.GetClientIP(r.Context()) }
 	named := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		raw := make([]byte, requestIDBytes)
 		rand.Read(raw)
 		id := hex.EncodeToString(raw)
 		w.Header().Set("X-Request-Id", id)
-		visit := &models.Visit{IP: middleware.GetClientIP(r.Context()), UserAgent: r.UserAgent()}
-		ctx := context.WithValue(r.Context(), requestIDKey{}, id)
+		visit := &models.Visit{RequestID: id, IP: clientIP(r), UserAgent: r.UserAgent()}
 		if s.draining.Load() {
 			w.Header().Set("Connection", "close")
 		}
@@ -61,16 +53,26 @@ func (s *Server) identify(next http.Handler) http.Handler {
 			// the next request on this connection begins (RFC 9112, section 6.3).
 			w.Header().Set("Connection", "close")
 		}
-		next.ServeHTTP(w, r.WithContext(models.WithVisit(ctx, visit)))
+		next.ServeHTTP(w, r.WithContext(models.WithVisit(r.Context(), visit)))
 	})
 	if len(s.config.TrustedProxies) == 0 {
-		return middleware.ClientIPFromRemoteAddr(named)
+		clientIP = peerIP
+		return named
 	}
 	if !slices.Contains(s.config.TrustedProxies, UnixPeers) {
 		return middleware.ClientIPFromXFF(s.config.TrustedProxies...)(named)
 	}
 	prefixes := slices.DeleteFunc(slices.Clone(s.config.TrustedProxies), func(p string) bool { return p == UnixPeers })
 	return addressed(middleware.ClientIPFromXFF(append(prefixes, unixPeer+"/128")...)(named))
+}
+
+// peerIP is the address at the other end of the connection; "" if it has none.
+func peerIP(r *http.Request) string {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	return peer.Addr().Unmap().String()
 }
 
 // UnixPeers among trusted proxies are whoever comes by a socket of Unix.
@@ -224,14 +226,16 @@ func (s *Server) checkOrigin(next http.Handler) http.Handler {
 	})
 }
 
-// loadSession finds the session of a request and, with it, who is asking.
+// loadSession finds the session of a request and, with it, who is asking. It also gives the request its deadline.
 func (s *Server) loadSession(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		limited, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		defer cancel()
 		var token string
 		if cookie, err := r.Cookie(s.sessions.Cookie.Name); err == nil {
 			token = cookie.Value
 		}
-		ctx, err := s.sessions.Load(r.Context(), token)
+		ctx, err := s.sessions.Load(limited, token)
 		if err != nil {
 			s.fail(w, r, err)
 			return

@@ -43,6 +43,7 @@ type Session struct {
 // A Visit goes with a request's context, both ways: it tells the store who is asking, and the store tells, from the one
 // query that finds the session, whose it is.
 type Visit struct {
+	RequestID     string // its name in the log; "" if there is no request
 	IP, UserAgent string
 
 	Site Site // the settings of the site

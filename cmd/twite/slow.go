@@ -10,7 +10,7 @@ import (
 
 	"github.com/uptrace/bun"
 
-	"twite/handlers"
+	"twite/models"
 )
 
 const slowTextMax = 2000 // bytes of a query in the log
@@ -30,7 +30,7 @@ func (s slowLog) AfterQuery(ctx context.Context, event *bun.QueryEvent) {
 	}
 	text := withoutValues(event.QueryTemplate)
 	attrs := []slog.Attr{slog.Duration("took", took), slog.String("operation", event.Operation()), slog.String("query", text[:min(len(text), slowTextMax)])}
-	if id := handlers.RequestID(ctx); id != "" {
+	if id := models.VisitFrom(ctx).RequestID; id != "" {
 		attrs = append(attrs, slog.String("id", id))
 	}
 	if event.Result != nil {
