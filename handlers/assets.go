@@ -25,6 +25,7 @@ type assetFiles struct {
 type asset struct {
 	contentType string
 	etag        string
+	headers     []sharedHeader    // of every answer with it
 	encodings   map[string][]byte // by Content-Encoding; "" is the file as it is
 }
 
@@ -61,6 +62,11 @@ func loadAsset(dist fs.FS, name string) (asset, error) {
 		return asset{}, fmt.Errorf("files of this kind are not served: %s", name)
 	}
 	file := asset{contentType: contentType, etag: `W/"` + name + `"`, encodings: make(map[string][]byte)}
+	file.headers = []sharedHeader{
+		{"Cache-Control", []string{"public, max-age=31536000, immutable"}},
+		{"Vary", []string{"Accept-Encoding"}},
+		{"Etag", []string{file.etag}},
+	}
 	for encoding, suffix := range map[string]string{"": "", "br": ".br", "gzip": ".gz"} {
 		content, err := fs.ReadFile(dist, name+suffix)
 		if suffix != "" && errors.Is(err, fs.ErrNotExist) {
@@ -82,9 +88,9 @@ func (s *Server) serveAsset(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := w.Header()
-	h.Set("Cache-Control", "public, max-age=31536000, immutable")
-	h.Set("Vary", "Accept-Encoding")
-	h.Set("ETag", file.etag)
+	for _, header := range file.headers {
+		header.set(h)
+	}
 	if r.Header.Get("If-None-Match") == file.etag {
 		w.WriteHeader(http.StatusNotModified)
 		return

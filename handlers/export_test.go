@@ -1,7 +1,9 @@
 package handlers
 
 import (
+	"context"
 	"net/http"
+	"time"
 
 	"github.com/a-h/templ"
 	"github.com/go-chi/chi/v5"
@@ -39,3 +41,9 @@ func (s *Server) Render(w http.ResponseWriter, r *http.Request, status int, page
 
 // Waiting is how many requests wait for their turn.
 func (s *Server) Waiting() int64 { return s.queue.waiting.Load() }
+
+// WithTimeout returns a context of a request with its deadline, and what releases it.
+func WithTimeout(parent context.Context, after time.Duration) (context.Context, func()) {
+	d := withTimeout(parent, after)
+	return d, d.release
+}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -94,8 +93,8 @@ func addressed(next http.Handler) http.Handler {
 // limitTime gives a request its deadline. Files need none: nothing is waited for.
 func (s *Server) limitTime(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
-		defer cancel()
+		ctx := withTimeout(r.Context(), requestTimeout)
+		defer ctx.release()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
@@ -170,20 +169,31 @@ func printable(r rune) rune {
 	return unicode.ReplacementChar
 }
 
-// secureHeaders stand on every answer, errors and files included. All answers share their values.
+// A sharedHeader is a header of many answers, which all have the same value in memory. Its name is in canonical form.
+type sharedHeader struct {
+	name   string
+	values []string
+}
+
+func (s sharedHeader) set(h http.Header) { h[s.name] = s.values }
+
+// secureHeaders stand on every answer, errors and files included.
 func (s *Server) secureHeaders(next http.Handler) http.Handler {
-	always := make(http.Header)
-	always.Set("Content-Security-Policy", policy)
-	always.Set("X-Content-Type-Options", "nosniff")
-	always.Set("Referrer-Policy", "same-origin")
-	always.Set("Cross-Origin-Opener-Policy", "same-origin")
-	always.Set("Cross-Origin-Resource-Policy", "same-origin")
-	always.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+	always := []sharedHeader{
+		{"Content-Security-Policy", []string{policy}},
+		{"X-Content-Type-Options", []string{"nosniff"}},
+		{"Referrer-Policy", []string{"same-origin"}},
+		{"Cross-Origin-Opener-Policy", []string{"same-origin"}},
+		{"Cross-Origin-Resource-Policy", []string{"same-origin"}},
+		{"Permissions-Policy", []string{"camera=(), geolocation=(), microphone=()"}},
+	}
 	if s.secure() {
-		always.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+		always = append(always, sharedHeader{"Strict-Transport-Security", []string{"max-age=31536000; includeSubDomains"}})
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		maps.Copy(w.Header(), always)
+		for _, header := range always {
+			header.set(w.Header())
+		}
 		next.ServeHTTP(w, r)
 	})
 }
@@ -229,8 +239,8 @@ func (s *Server) checkOrigin(next http.Handler) http.Handler {
 // loadSession finds the session of a request and, with it, who is asking. It also gives the request its deadline.
 func (s *Server) loadSession(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		limited, cancel := context.WithTimeout(r.Context(), requestTimeout)
-		defer cancel()
+		limited := withTimeout(r.Context(), requestTimeout)
+		defer limited.release()
 		var token string
 		if cookie, err := r.Cookie(s.sessions.Cookie.Name); err == nil {
 			token = cookie.Value

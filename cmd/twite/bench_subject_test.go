@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -170,6 +169,7 @@ func (s *subject) dialAll(n int) []*wire {
 type wire struct {
 	conn net.Conn
 	in   *bufio.Reader
+	body bytes.Buffer // of the last answer; its memory is used again, since collecting garbage would disturb the server
 }
 
 func dial(addr string) (*wire, error) {
@@ -177,10 +177,10 @@ func dial(addr string) (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &wire{conn, bufio.NewReaderSize(conn, 32<<10)}, conn.SetDeadline(time.Now().Add(time.Minute))
+	return &wire{conn: conn, in: bufio.NewReaderSize(conn, 32<<10)}, conn.SetDeadline(time.Now().Add(time.Minute))
 }
 
-// exchange sends a request and reads the answer to its end.
+// exchange sends a request and reads the answer to its end. Its body is there until the next one.
 func (c *wire) exchange(request []byte) (status int, body []byte, err error) {
 	if _, err := c.conn.Write(request); err != nil {
 		return 0, nil, err
@@ -190,8 +190,9 @@ func (c *wire) exchange(request []byte) (status int, body []byte, err error) {
 		return 0, nil, err
 	}
 	defer response.Body.Close()
-	body, err = io.ReadAll(response.Body)
-	return response.StatusCode, body, err
+	c.body.Reset()
+	_, err = c.body.ReadFrom(response.Body)
+	return response.StatusCode, c.body.Bytes(), err
 }
 
 // wireGet is a GET as it goes over the wire; headers are lines like "Cookie: a=b".
