@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
 )
 
 // NewUser is what somebody types to register.
@@ -118,8 +119,12 @@ func (db *DB) takenByOthers(ctx context.Context, username, email string) (errs F
 		return nil, nil
 	}
 	var usernameTaken, emailTaken bool
-	err = db.query(ctx, db.read, &db.prepared.taken, func(rows *sql.Rows) error { return rows.Scan(&usernameTaken, &emailTaken) },
-		usernameKey, emailKey, db.moment(db.now()))
+	if emailKey == "" {
+		usernameTaken, err = db.nameTaken(ctx, usernameKey)
+	} else {
+		err = db.query(ctx, db.read, &db.prepared.taken, func(rows *sql.Rows) error { return rows.Scan(&usernameTaken, &emailTaken) },
+			usernameKey, emailKey, db.moment(db.now()))
+	}
 	if usernameTaken {
 		errs.add("username", UsernameTaken)
 	}
@@ -129,12 +134,31 @@ func (db *DB) takenByOthers(ctx context.Context, username, email string) (errs F
 	return errs, err
 }
 
+// nameTaken reports whether somebody has a username, or had it. That is kept; of an address it could not be, since they are
+// taken for a time.
+func (db *DB) nameTaken(ctx context.Context, usernameKey string) (bool, error) {
+	return db.keptNames.read(ctx, db, usernameKey, func() (taken bool, err error) {
+		err = db.query(ctx, db.read, &db.prepared.nameTaken, func(rows *sql.Rows) error { return rows.Scan(&taken) }, usernameKey)
+		return taken, err
+	})
+}
+
+// nameTakenText answers whether a username is taken. Its argument is its key.
+func (db *DB) nameTakenText() string {
+	return db.read.NewSelect().ColumnExpr("?", holdsName(db.param(1))).String()
+}
+
 // takenText answers whether a username and an email are taken. Its arguments are their keys and the time.
 func (db *DB) takenText() string {
-	username, email, now := db.param(1), db.param(2), db.param(3)
-	return db.read.NewSelect().
-		ColumnExpr("EXISTS (SELECT 1 FROM users AS u WHERE u.username_key = ?) OR EXISTS (SELECT 1 FROM retired_names AS r WHERE r.username_key = ?)", username, username).
+	email, now := db.param(2), db.param(3)
+	return db.read.NewSelect().ColumnExpr("?", holdsName(db.param(1))).
 		ColumnExpr("? <> '' AND EXISTS (SELECT 1 FROM users AS u WHERE ?)", email, holds(email, now)).String()
+}
+
+// holdsName says that somebody has a username, or had it.
+func holdsName(usernameKey any) schema.QueryWithArgs {
+	return bun.SafeQuery(`EXISTS (SELECT 1 FROM users AS u WHERE u.username_key = ?)
+		OR EXISTS (SELECT 1 FROM retired_names AS r WHERE r.username_key = ?)`, usernameKey, usernameKey)
 }
 
 // taken returns FieldErrors for a username or email that somebody other than the user self has, and, from the same query,

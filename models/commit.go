@@ -31,7 +31,8 @@ var errShared = errors.New("the transaction that several writes shared was rolle
 // Each runs on its own goroutine, so that a panic stays with whoever caused it. Once a turn has begun, the end of its
 // context does not reach the database any more: an interrupted statement can take the whole transaction with it.
 type commitQueue struct {
-	now func() time.Time
+	now     func() time.Time
+	changes *changes // told of each transaction; may be nil
 
 	mu      sync.Mutex
 	taken   bool         // somebody has the turn
@@ -110,7 +111,10 @@ func (q *commitQueue) write(ctx context.Context, db *bun.DB, w writing) error {
 	}
 	if q.shared == nil && !q.crowded() {
 		defer q.passTurn()
-		return w.alone(context.WithoutCancel(ctx))
+		ctx := context.WithoutCancel(ctx)
+		q.changes.begin(ctx)
+		defer q.changes.end(ctx)
+		return w.alone(ctx)
 	}
 	shared, err := q.share(ctx, db, w)
 	if shared == nil {
@@ -132,8 +136,10 @@ func (q *commitQueue) share(ctx context.Context, db *bun.DB, w writing) (*shared
 		if err != nil {
 			return nil, err
 		}
+		q.changes.begin(context.WithoutCancel(ctx))
 		tx, err := conn.BeginTx(context.WithoutCancel(ctx), nil)
 		if err != nil {
+			q.changes.end(context.WithoutCancel(ctx))
 			conn.Close()
 			q.refuse(err) // the same would happen to each of them, one after the other
 			return nil, err
@@ -201,6 +207,7 @@ func (q *commitQueue) endShared() {
 	} else {
 		s.tx.Rollback() // there may be nothing left to roll back
 	}
+	q.changes.end(context.Background())
 	s.conn.Close()
 	close(s.ended)
 }

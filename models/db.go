@@ -19,7 +19,7 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
@@ -56,6 +56,7 @@ type DB struct {
 	changes      *changes // nil where nothing tells of them
 	keptPages    kept[int64, []Post]
 	keptSessions kept[[32]byte, foundSession]
+	keptNames    kept[string, bool] // whether a username is taken, by its key
 
 	limiter
 }
@@ -119,11 +120,17 @@ func (db *DB) openSQLite(path string) error {
 		return (&url.URL{Scheme: "file", Path: filepath.ToSlash(absolute), RawQuery: query.Encode()}).String()
 	}
 	common := []string{fmt.Sprintf("busy_timeout(%d)", busyMilliseconds), "foreign_keys(1)"}
-	writer, err := sql.Open("sqlite", dsn(append(common, "journal_mode(WAL)", "synchronous(FULL)")...))
+	if runtime.GOOS != "windows" {
+		holder, err := sql.Open("sqlite", dsn(append(common, "query_only(1)")...))
+		if err != nil {
+			return err
+		}
+		db.changes = newChanges(absolute, holder)
+	}
+	writer, err := db.openWriter(dsn(append(common, "journal_mode(WAL)", "synchronous(FULL)")...))
 	if err != nil {
 		return err
 	}
-	writer.SetMaxOpenConns(1)
 	reader, err := sql.Open("sqlite", dsn(append(common, "query_only(1)")...))
 	if err != nil {
 		return err
@@ -132,17 +139,24 @@ func (db *DB) openSQLite(path string) error {
 	reader.SetMaxIdleConns(sqliteReaders)
 	db.write = bun.NewDB(writer, sqlitedialect.New())
 	db.read = bun.NewDB(reader, sqlitedialect.New())
-	if runtime.GOOS != "windows" {
-		holder, err := sql.Open("sqlite", dsn(append(common, "query_only(1)")...))
-		if err != nil {
-			return err
-		}
-		db.changes = &changes{path: absolute, pool: holder}
-	}
-	db.keptPages.most, db.keptSessions.most = pagesKept, sessionsKept
-	db.commits = &commitQueue{now: func() time.Time { return db.Now() }}
+	db.beginKeeping()
+	db.commits = &commitQueue{now: func() time.Time { return db.Now() }, changes: db.changes}
 	db.limiter = &memoryLimiter{now: db.now, limited: db.limited, log: make(map[tryKey][]time.Time)}
 	return nil
+}
+
+// openWriter opens the one connection that writes.
+func (db *DB) openWriter(dsn string) (*sql.DB, error) {
+	connector, err := sqlite.NewConnector(dsn)
+	if err != nil {
+		return nil, err
+	}
+	if db.changes != nil {
+		connector = watchedConnector{connector, db.changes.touch}
+	}
+	pool := sql.OpenDB(connector)
+	pool.SetMaxOpenConns(1)
+	return pool, nil
 }
 
 // checkSQLite refuses the versions of SQLite in which a checkpoint that comes in the moment of a commit can lose

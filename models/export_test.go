@@ -90,10 +90,22 @@ func SetCopyBatch(c *Copy, rows int) { c.batchRows = rows }
 // How what was read is kept.
 const PagesKept = pagesKept
 
-func Version(db *DB, ctx context.Context) (any, bool) { return db.version(ctx) }
+func Version(db *DB, ctx context.Context, tables ...string) (int64, bool) {
+	return db.changes.version(ctx, tables)
+}
+
+// KeptTables are the tables from which is what is kept, by the text of the query that reads it.
+func KeptTables(db *DB) map[string][]string {
+	return map[string][]string{
+		db.prepared.session.text:   db.keptSessions.tables,
+		db.prepared.newest.text:    db.keptPages.tables,
+		db.prepared.older.text:     db.keptPages.tables,
+		db.prepared.nameTaken.text: db.keptNames.tables,
+	}
+}
 
 // KeptPages is how many pages of the timeline are kept.
 func KeptPages(db *DB) int { return len(db.keptPages.values) }
 
 // LoseVersions has the versions of the database be unknown from now on.
-func LoseVersions(db *DB) { db.changes.index.Load().Close() }
+func LoseVersions(db *DB) { db.changes.index.Close() }

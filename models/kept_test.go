@@ -2,8 +2,12 @@ package models_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"testing"
+
+	"github.com/uptrace/bun"
 
 	"twite/models"
 	"twite/models/modelstest"
@@ -85,33 +89,142 @@ func TestARequestSeesItsOwnChange(t *testing.T) {
 
 func TestVersions(t *testing.T) {
 	db, path := newSQLite(t)
+	other := modelstest.Open(t, "sqlite:"+path)
 	alice := modelstest.User(t, db, "alice")
-	fresh := func() any {
-		v, ok := models.Version(db, t.Context())
-		if !ok {
+	versions := func() (posts, users int64) {
+		t.Helper()
+		posts, ok := models.Version(db, t.Context(), "posts")
+		users, okUsers := models.Version(db, t.Context(), "users", "sessions")
+		if !ok || !okUsers {
 			t.Fatal("no version")
 		}
-		return v
+		return posts, users
 	}
-	first := fresh()
-	if again := fresh(); again != first {
-		t.Errorf("the version moved from %v to %v by itself", first, again)
-	}
-	must[*models.Post](t)(db.Publish(t.Context(), alice.ID, "hello", ""))
-	second := fresh()
-	if second == first {
-		t.Error("a post does not change the version")
-	}
-	exec(t, modelstest.Open(t, "sqlite:"+path), "UPDATE posts SET body = 'changed'")
-	if third := fresh(); third == second {
-		t.Error("another process does not change the version")
+	posts, users := versions()
+	for _, tt := range []struct {
+		name         string
+		change       func()
+		posts, users bool // change
+	}{
+		{"nothing", func() {}, false, false},
+		{"a post", func() { must[*models.Post](t)(db.Publish(t.Context(), alice.ID, "hello", "")) }, true, false},
+		{"a member", func() { modelstest.User(t, db, "bob") }, false, true},
+		{"all posts at once", func() { exec(t, db, "DELETE FROM posts") }, true, true}, // past the queue: by whom is not known
+		{"another process", func() { exec(t, other, "UPDATE users SET bio = 'changed'") }, true, true},
+		{"a post, and another process", func() {
+			err := models.InTx(db, t.Context(), func(ctx context.Context, tx bun.Tx) error {
+				_, err := tx.ExecContext(ctx, "INSERT INTO posts (body, timestamp, user_id) VALUES ('hello', '2026-01-02 03:04:05+00:00', ?)", alice.ID)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			exec(t, other, "UPDATE users SET bio = 'changed again'")
+		}, true, true},
+		{"what fails", func() {
+			models.InTx(db, t.Context(), func(ctx context.Context, tx bun.Tx) error {
+				if _, err := tx.ExecContext(ctx, "DELETE FROM users"); err != nil {
+					t.Fatal(err)
+				}
+				return errors.New("undone")
+			})
+		}, false, false},
+		{"the table itself", func() {
+			models.InTx(db, t.Context(), func(ctx context.Context, tx bun.Tx) error {
+				_, err := tx.ExecContext(ctx, "CREATE TABLE more (id INTEGER)")
+				return err
+			})
+		}, true, true},
+		{"what goes with a member", func() {
+			must[*models.Post](t)(db.Publish(t.Context(), alice.ID, "hello", ""))
+			posts, users = versions()
+			if err := db.DeleteUser(t.Context(), alice.Username); err != nil {
+				t.Fatal(err)
+			}
+		}, true, true},
+	} {
+		tt.change()
+		nowPosts, nowUsers := versions()
+		if got := nowPosts != posts; got != tt.posts {
+			t.Errorf("%s: the version of posts changes: %v, want %v", tt.name, got, tt.posts)
+		}
+		if got := nowUsers != users; got != tt.users {
+			t.Errorf("%s: the version of users changes: %v, want %v", tt.name, got, tt.users)
+		}
+		posts, users = nowPosts, nowUsers
 	}
 	models.LoseVersions(db)
-	if v, ok := models.Version(db, t.Context()); ok {
+	if v, ok := models.Version(db, t.Context(), "posts"); ok {
 		t.Errorf("the version is %v without the file that tells it", v)
 	}
-	if newest(t, db) != "changed" {
-		t.Error("without a version nothing is read")
+	exec(t, other, "UPDATE site SET about = 'still read'")
+	if _, _, err := db.Timeline(t.Context(), 0); err != nil {
+		t.Errorf("without a version nothing is read: %v", err)
+	}
+}
+
+// TestWhatIsKeptNamesItsTables: as SQLite sees it, which opens them for the query.
+func TestWhatIsKeptNamesItsTables(t *testing.T) {
+	db, _ := newSQLite(t)
+	for text, tables := range models.KeptTables(db) {
+		var opened []string
+		rows, err := models.Reader(db).DB.QueryContext(t.Context(), "EXPLAIN "+text, 1, 1, 1)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var operation string
+			var root int
+			var other any
+			if err := rows.Scan(&other, &operation, &other, &root, &other, &other, &other, &other); err != nil {
+				t.Fatal(err)
+			}
+			if operation == "OpenRead" {
+				opened = append(opened, tableOf(t, db, root))
+			}
+		}
+		slices.Sort(opened)
+		want := slices.Sorted(slices.Values(tables))
+		if got := slices.Compact(opened); !slices.Equal(got, want) {
+			t.Errorf("%s\nreads %v, and what is kept of it is said to be from %v", text, got, want)
+		}
+	}
+}
+
+// tableOf is the table to which a page of the database belongs, itself or by an index.
+func tableOf(t *testing.T, db *models.DB, root int) (table string) {
+	t.Helper()
+	err := models.Reader(db).DB.QueryRowContext(t.Context(), "SELECT tbl_name FROM sqlite_schema WHERE rootpage = ?", root).Scan(&table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+// TestAKeptNameIsWhatWouldBeReadNow: free until somebody takes it, and then for ever.
+func TestAKeptNameIsWhatWouldBeReadNow(t *testing.T) {
+	db := modelstest.New(t)
+	taken := func(name string) bool {
+		t.Helper()
+		for range 2 {
+			must[models.FieldErrors](t)(db.CheckNewUser(t.Context(), models.NewUser{Username: name}))
+		}
+		errs := must[models.FieldErrors](t)(db.CheckNewUser(t.Context(), models.NewUser{Username: name}))
+		return errs.Get("username") == models.UsernameTaken
+	}
+	if taken("alice") {
+		t.Error("the name is taken by nobody")
+	}
+	alice := modelstest.User(t, db, "Alice")
+	if !taken("alice") || !taken("ALICE") {
+		t.Error("the name is free, and somebody has it")
+	}
+	if err := db.DeleteUser(t.Context(), alice.Username); err != nil {
+		t.Fatal(err)
+	}
+	if !taken("alice") {
+		t.Error("the name is free, and somebody had it")
 	}
 }
 

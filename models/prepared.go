@@ -19,6 +19,7 @@ type preparedQueries struct {
 	session       preparedQuery // see FindCtx
 	newest, older preparedQuery // see Timeline
 	taken         preparedQuery // see CheckNewUser
+	nameTaken     preparedQuery // see nameTaken
 	publish       preparedQuery // see Publish
 }
 
@@ -28,6 +29,7 @@ func (db *DB) writeQueries() {
 	db.prepared.newest.text = db.timelineText(false)
 	db.prepared.older.text = db.timelineText(true)
 	db.prepared.taken.text = db.takenText()
+	db.prepared.nameTaken.text = db.nameTakenText()
 	db.prepared.publish.text = db.publishText()
 }
 
