@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -188,7 +189,7 @@ func (s *sharedTx) run(ctx context.Context, f func(context.Context, bun.Tx) erro
 
 // endTurn passes the turn to the next one who shares the transaction, or else ends it and passes the turn on.
 func (q *commitQueue) endTurn() {
-	if s := q.shared; s != nil && s.err == nil && s.sharers < sharersMax && q.now().Sub(s.begun) < sharedMaxAge && q.callNext() {
+	if s := q.shared; s != nil && s.err == nil && s.sharers < sharersMax && q.now().Sub(s.begun) < sharedMaxAge && q.crowded() && q.callNext() {
 		return
 	}
 	q.endShared()
@@ -254,8 +255,17 @@ func (q *commitQueue) leave(called chan error) bool {
 	return true
 }
 
-// crowded reports whether anybody waits.
+// crowded reports whether anybody waits. If nobody does it lets those run who can: who is about to write comes now rather
+// than while this one waits for the disk. On a quick disk hardly anybody would share without that.
 func (q *commitQueue) crowded() bool {
+	if q.someWait() {
+		return true
+	}
+	runtime.Gosched()
+	return q.someWait()
+}
+
+func (q *commitQueue) someWait() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.waiting) > 0
