@@ -196,30 +196,45 @@ func (s *SessionStore) CommitCtx(ctx context.Context, token string, data []byte,
 		}
 		row.UserID, row.Epoch = &id, epoch
 	}
-	_, err = exec(ctx, s.db, s.db.write.NewInsert().Model(row).
-		On("CONFLICT (token_hash) DO UPDATE").
-		Set("user_id = EXCLUDED.user_id, epoch = EXCLUDED.epoch, data = EXCLUDED.data, remember = EXCLUDED.remember").
-		Set("last_seen = EXCLUDED.last_seen, expiry = EXCLUDED.expiry").
-		Where("s.revoked_at IS NULL").Returning("NULL"))
-	if refersToNothing(err) {
+	if err = s.save(ctx, row); refersToNothing(err) {
 		return nil
 	}
-	if err != nil || row.UserID == nil {
-		return err
-	}
-	return s.endSurplus(ctx, *row.UserID)
+	return err
 }
 
-// endSurplus ends those of a user's sessions that are too many. It comes after the new one is stored, so that of many
-// who sign in at once the last one sees all others.
-func (s *SessionStore) endSurplus(ctx context.Context, userID int64) error {
+// save stores a session. A user's sessions that are too many end in the same transaction.
+func (s *SessionStore) save(ctx context.Context, row *sessionRow) error {
+	insert := func(c bun.IDB) *bun.InsertQuery {
+		return c.NewInsert().Model(row).On("CONFLICT (token_hash) DO UPDATE").
+			Set("user_id = EXCLUDED.user_id, epoch = EXCLUDED.epoch, data = EXCLUDED.data, remember = EXCLUDED.remember").
+			Set("last_seen = EXCLUDED.last_seen, expiry = EXCLUDED.expiry").
+			Where("s.revoked_at IS NULL").Returning("NULL")
+	}
+	if row.UserID == nil {
+		_, err := exec(ctx, s.db, insert(s.db.write))
+		return err
+	}
+	return s.db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		account := tx.NewSelect().Model((*User)(nil)).Column("id").Where("id = ?", *row.UserID)
+		if _, err := s.db.inTurn(account).Exec(ctx); err != nil { // two at once would not see each other's
+			return err
+		}
+		if _, err := insert(tx).Exec(ctx); err != nil {
+			return err
+		}
+		return s.endSurplus(ctx, tx, *row.UserID)
+	})
+}
+
+// endSurplus ends those of a user's sessions that are too many.
+func (s *SessionStore) endSurplus(ctx context.Context, tx bun.Tx, userID int64) error {
 	alive := func(q bun.QueryBuilder) bun.QueryBuilder {
 		return q.Where("user_id = ? AND revoked_at IS NULL", userID)
 	}
-	stay := s.db.read.NewSelect().Model((*Session)(nil)).Column("id").ApplyQueryBuilder(alive).
+	stay := tx.NewSelect().Model((*Session)(nil)).Column("id").ApplyQueryBuilder(alive).
 		OrderExpr("last_seen DESC, id DESC").Limit(SessionsMax)
-	_, err := exec(ctx, s.db, s.db.write.NewUpdate().Model((*Session)(nil)).Set("revoked_at = ?", s.db.now()).
-		ApplyQueryBuilder(alive).Where("id NOT IN (?)", stay))
+	_, err := tx.NewUpdate().Model((*Session)(nil)).Set("revoked_at = ?", s.db.now()).
+		ApplyQueryBuilder(alive).Where("id NOT IN (?)", stay).Exec(ctx)
 	return err
 }
 
