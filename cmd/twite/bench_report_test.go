@@ -181,6 +181,9 @@ func printTable(to io.Writer, rows []row, figures []figure) {
 }
 
 func verdict(value, budget float64) string {
+	if budget == 0 {
+		return ""
+	}
 	if value > budget {
 		return "over"
 	}

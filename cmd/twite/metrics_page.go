@@ -121,7 +121,7 @@ func (m *metrics) writeStored(e *exposition) {
 	if made, err := scheduled(m.config.Backups.Dir, time.Now()); err == nil && len(made) > 0 {
 		e.sample(float64(made[0].at.Unix()))
 	}
-	e.family("twite_cache_reads_total", "counter", "Looks into the caches, by kind (session, page of the timeline; markup of article, head, menu) and result: hit or miss.")
+	e.family("twite_cache_reads_total", "counter", "Looks into the caches, by kind (session, page of the timeline, name that was looked up for who registers; markup of article, head, menu) and result: hit or miss.")
 	caches := m.db.CacheStats()
 	maps.Copy(caches, m.site.Markup().Stats())
 	for _, kind := range slices.Sorted(maps.Keys(caches)) {
