@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os/signal"
 	"sync"
@@ -29,48 +28,22 @@ func serve(ctx context.Context, env environment, args []string) error {
 	}
 	signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more is no reason to end
 	log := newLogger(env.stdout, config)
-	db, err := awaitDatabase(ctx, config, log)
+	db, err := openForServing(ctx, config, log)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	unlock, err := lockDatabase(config.DatabaseURL)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if err := db.Settle(ctx); err != nil {
-		return fmt.Errorf("what is in the log of the database cannot be brought to the disk: %w: look at the disk before you start again", err)
-	}
-	limitMemory(db.Passwords)
-	db.Mail = config.Site.Mail
-	if err := migrateKeeping(ctx, db, config.DatabaseURL, func(message string) { log.Info(message) }); err != nil {
-		return err
-	}
-	presence, err := db.ShareTurn(ctx, models.ServingTurn)
-	if err != nil {
-		return err
-	}
-	if presence == nil {
-		return errors.New("a backup is being restored to this database: start again when that is done")
-	}
-	defer presence.End()
-	if config.ReplicaURL != "" {
-		if err := db.UseReplica(ctx, config.ReplicaURL, func(err error) { logReplica(log, err) }); err != nil {
-			return fmt.Errorf("%w: check TWITE_DATABASE_READ_URL", err)
-		}
-	}
+	defer db.end()
 	keys := newKeyFile(config.KeyFile, config.DatabaseURL)
 	if err := keys.check(); err != nil {
 		return err
 	}
 	db.Keys = keys.load
-	site, err := handlers.New(config.Site, db, twite.Assets(), log)
+	site, err := handlers.New(config.Site, db.DB, twite.Assets(), log)
 	if err != nil {
 		return err
 	}
-	w := config.worker(db, log)
-	serveMetrics, err := watch(config, db, site, w, log)
+	w := config.worker(db.DB, log)
+	serveMetrics, err := watch(config, db.DB, site, w, log)
 	if err != nil {
 		return err
 	}
@@ -82,7 +55,7 @@ func serve(ctx context.Context, env environment, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := offerSetup(ctx, env.stderr, db, config.Site.BaseURL.String()); err != nil {
+	if err := offerSetup(ctx, env.stderr, db.DB, config.Site.BaseURL.String()); err != nil {
 		return err
 	}
 	log.Info("Twite is serving", "url", config.Site.BaseURL.String(), "addr", sockets.site[0].Addr().String(), "version", versionText())
@@ -91,14 +64,14 @@ func serve(ctx context.Context, env environment, args []string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	beside := func(work func(context.Context)) { background.Go(func() { keepGoing(ctx, log, work) }) }
-	beside(func(ctx context.Context) { purge(ctx, site.Store(), db, config.Events, log) })
+	beside(func(ctx context.Context) { purge(ctx, site.Store(), db.DB, config.Events, log) })
 	beside(w.run)
 	watched, unwatch := context.WithCancel(context.WithoutCancel(ctx)) // until the last request is answered
 	defer unwatch()
 	background.Go(func() { serveMetrics(watched) })
-	backups := &scheduler{Backups: config.Backups, db: db, now: time.Now, log: log}
+	backups := &scheduler{Backups: config.Backups, db: db.DB, now: time.Now, log: log}
 	beside(backups.run)
-	beside(func(ctx context.Context) { stayPresent(ctx, db, presence) })
+	beside(func(ctx context.Context) { stayPresent(ctx, db.DB, db.presence) })
 	tellWhatIsMissing(config, keys, log)
 	return front.serveUntilDone(ctx)
 }
@@ -147,57 +120,3 @@ func (h inUTC) Handle(ctx context.Context, r slog.Record) error {
 func (h inUTC) WithAttrs(attrs []slog.Attr) slog.Handler { return inUTC{h.Handler.WithAttrs(attrs)} }
 
 func (h inUTC) WithGroup(name string) slog.Handler { return inUTC{h.Handler.WithGroup(name)} }
-
-// openDatabase opens the database with the rules for passwords.
-func openDatabase(ctx context.Context, url string) (*models.DB, error) {
-	passwords, err := loadPasswords(twite.Assets())
-	if err != nil {
-		return nil, err
-	}
-	db, err := models.Open(ctx, url)
-	if err != nil {
-		return nil, fmt.Errorf("%w: check DATABASE_URL", err)
-	}
-	db.Passwords = passwords
-	return db, nil
-}
-
-const awaitInterval = 500 * time.Millisecond // between looks for a database that is not there yet
-
-// awaitDatabase is openDatabase for a server, which may be started before its database is.
-func awaitDatabase(ctx context.Context, config Config, log *slog.Logger) (*models.DB, error) {
-	waiting, stop := context.WithTimeout(ctx, config.DatabaseWait)
-	defer stop()
-	for said := false; ; said = true {
-		db, err := openDatabase(ctx, config.DatabaseURL)
-		if err == nil || !models.Away(err) {
-			return db, err
-		}
-		if !said {
-			log.Warn("waiting for the database", "at_most", config.DatabaseWait, "error", err)
-		}
-		select {
-		case <-waiting.Done():
-			return nil, err
-		case <-time.After(awaitInterval):
-		}
-	}
-}
-
-// logReplica says when the replica is left out, and when it is used again; not each read in between.
-func logReplica(log *slog.Logger, err error) {
-	if err != nil {
-		log.Warn("the replica cannot be read: all is read from the primary", "error", err)
-		return
-	}
-	log.Info("the replica is read again")
-}
-
-func loadPasswords(assets fs.FS) (*models.Passwords, error) {
-	list, err := assets.Open("passwords.txt")
-	if err != nil {
-		return nil, err
-	}
-	defer list.Close()
-	return models.NewPasswords(list, models.DefaultHashCost)
-}
