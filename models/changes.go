@@ -31,6 +31,7 @@ type changes struct {
 	tables  map[string]int64
 	writing bool            // a transaction of this process is under way
 	touched map[string]bool // the tables it has changed so far
+	undone  bool            // some of that was taken back
 }
 
 // An indexHead tells how far the log goes, its checksum, and the number of the last commit. It is never the same again.
@@ -67,38 +68,14 @@ func (c *changes) version(ctx context.Context, tables []string) (v int64, ok boo
 }
 
 // begin comes before a transaction of this process, of which there is one at a time.
-func (c *changes) begin(ctx context.Context) {
+func (c *changes) begin() {
 	if c == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if head, ok := c.head(ctx); ok {
-		c.catchUp(head)
-	}
-	c.writing = true
+	c.writing, c.undone = true, false
 	clear(c.touched)
-}
-
-// end comes after it, whatever became of it. If the log has grown by one commit since it began, that was this one.
-func (c *changes) end(ctx context.Context) {
-	if c == nil {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.writing = false
-	head, ok := c.head(ctx)
-	if !ok {
-		return // who looks next sees that it is another one
-	}
-	if head.commits() == c.seen.commits()+1 && len(c.touched) > 0 {
-		for table := range c.touched {
-			c.tables[table]++
-		}
-		c.seen = head
-	}
-	c.catchUp(head)
 }
 
 // touch notes that the transaction under way has changed a table.
@@ -106,6 +83,38 @@ func (c *changes) touch(data sqlite.SQLitePreUpdateData) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.touched[data.TableName] = true
+}
+
+// undo notes that something was taken back within the transaction under way, which may not come to a commit then.
+func (c *changes) undo() {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.undone = true
+}
+
+// end comes after the transaction. If it has changed something and was committed, and there is one commit more than those
+// that are counted, then that is its own.
+func (c *changes) end(committed bool) {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writing = false
+	head, ok := c.head(context.Background())
+	if !ok {
+		return // who looks next sees that it is another one
+	}
+	if committed && !c.undone && len(c.touched) > 0 && head.commits() == c.seen.commits()+1 {
+		for table := range c.touched {
+			c.tables[table]++
+		}
+		c.seen = head
+	}
+	c.catchUp(head)
 }
 
 // catchUp counts commits of which nobody knows what they changed, if there are any.

@@ -112,10 +112,7 @@ func (q *commitQueue) write(ctx context.Context, db *bun.DB, w writing) error {
 	}
 	if q.shared == nil && !q.crowded() {
 		defer q.passTurn()
-		ctx := context.WithoutCancel(ctx)
-		q.changes.begin(ctx)
-		defer q.changes.end(ctx)
-		return w.alone(ctx)
+		return q.writeAlone(context.WithoutCancel(ctx), w)
 	}
 	shared, err := q.share(ctx, db, w)
 	if shared == nil {
@@ -128,6 +125,16 @@ func (q *commitQueue) write(ctx context.Context, db *bun.DB, w writing) error {
 	return err
 }
 
+// writeAlone writes in a transaction that nobody shares.
+func (q *commitQueue) writeAlone(ctx context.Context, w writing) error {
+	committed := false
+	q.changes.begin()
+	defer func() { q.changes.end(committed) }()
+	err := w.alone(ctx)
+	committed = err == nil
+	return err
+}
+
 // share writes as one of several, and passes the turn on. It returns the transaction whose end is to be waited for, or
 // nil if none could be begun.
 func (q *commitQueue) share(ctx context.Context, db *bun.DB, w writing) (*sharedTx, error) {
@@ -137,10 +144,10 @@ func (q *commitQueue) share(ctx context.Context, db *bun.DB, w writing) (*shared
 		if err != nil {
 			return nil, err
 		}
-		q.changes.begin(context.WithoutCancel(ctx))
+		q.changes.begin()
 		tx, err := conn.BeginTx(context.WithoutCancel(ctx), nil)
 		if err != nil {
-			q.changes.end(context.WithoutCancel(ctx))
+			q.changes.end(false)
 			conn.Close()
 			q.refuse(err) // the same would happen to each of them, one after the other
 			return nil, err
@@ -149,10 +156,19 @@ func (q *commitQueue) share(ctx context.Context, db *bun.DB, w writing) (*shared
 	}
 	shared := q.shared
 	shared.sharers++
+	run := shared.run
 	if w.single {
-		return shared, shared.runSingle(context.WithoutCancel(ctx), w.shared)
+		run = shared.runSingle
 	}
-	return shared, shared.run(context.WithoutCancel(ctx), w.shared)
+	undone := true // also by a panic
+	defer func() {
+		if undone {
+			q.changes.undo()
+		}
+	}()
+	err := run(context.WithoutCancel(ctx), w.shared)
+	undone = err != nil
+	return shared, err
 }
 
 // runSingle runs f, which makes one change. Where that breaks a rule SQLite undoes it alone; of any other failure it may
@@ -208,7 +224,7 @@ func (q *commitQueue) endShared() {
 	} else {
 		s.tx.Rollback() // there may be nothing left to roll back
 	}
-	q.changes.end(context.Background())
+	q.changes.end(s.err == nil)
 	s.conn.Close()
 	close(s.ended)
 }

@@ -100,6 +100,7 @@ func TestVersions(t *testing.T) {
 		}
 		return posts, users
 	}
+	const twice = "INSERT INTO posts (body, timestamp, user_id, draft_key) VALUES ('hello', '2026-01-02 03:04:05+00:00', ?, 'same'), ('hello', '2026-01-02 03:04:05+00:00', ?, 'same')"
 	posts, users := versions()
 	for _, tt := range []struct {
 		name         string
@@ -120,6 +121,36 @@ func TestVersions(t *testing.T) {
 				t.Fatal(err)
 			}
 			exec(t, other, "UPDATE users SET bio = 'changed again'")
+		}, true, true},
+		{"another process, then a post in the same turn", func() {
+			err := models.Change(db, t.Context(), func(ctx context.Context, c bun.IDB) error {
+				exec(t, other, "UPDATE users SET bio = 'changed before'")
+				_, err := c.NewRaw("UPDATE posts SET body = 'changed after'").Exec(ctx)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}, true, true},
+		{"another process, then a post that fails", func() {
+			err := models.Change(db, t.Context(), func(ctx context.Context, c bun.IDB) error {
+				exec(t, other, "UPDATE users SET bio = 'changed before a failure'")
+				_, err := c.NewRaw(twice, alice.ID, alice.ID).Exec(ctx)
+				return err
+			})
+			if err == nil {
+				t.Fatal("the same draft is published twice")
+			}
+		}, true, true},
+		{"a post that fails, then another process", func() {
+			err := models.Change(db, t.Context(), func(ctx context.Context, c bun.IDB) error {
+				_, err := c.NewRaw(twice, alice.ID, alice.ID).Exec(ctx)
+				exec(t, other, "UPDATE users SET bio = 'changed after a failure'")
+				return err
+			})
+			if err == nil {
+				t.Fatal("the same draft is published twice")
+			}
 		}, true, true},
 		{"what fails", func() {
 			models.InTx(db, t.Context(), func(ctx context.Context, tx bun.Tx) error {
