@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-chi/chi/v5"
-
 	"twite/views"
 )
 
@@ -80,13 +78,8 @@ func loadAsset(dist fs.FS, name string) (asset, error) {
 	return file, nil
 }
 
-// serveAsset answers with a file. Its name changes with its content, so that it may be kept for ever.
-func (s *Server) serveAsset(w http.ResponseWriter, r *http.Request) {
-	file, ok := s.assets.files[chi.URLParam(r, "file")]
-	if !ok {
-		s.fail(w, r, errNoPage)
-		return
-	}
+// serve answers with the file. Its name changes with its content, so that it may be kept for ever.
+func (file asset) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	for _, header := range file.headers {
 		header.set(h)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -114,8 +113,10 @@ func (b *buffer) Write(data []byte) (int, error) { return b.body.Write(data) }
 func (s *Server) tag(b *buffer, r *http.Request) {
 	tag := s.tags.of(r.URL.RequestURI(), b.body.Bytes())
 	b.header.Set("ETag", tag)
-	known := strings.Split(r.Header.Get("If-None-Match"), ",")
-	if slices.ContainsFunc(known, func(t string) bool { return strings.TrimSpace(t) == tag }) {
+	for known := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
+		if strings.TrimSpace(known) != tag {
+			continue
+		}
 		b.status = http.StatusNotModified
 		b.header.Del("Content-Type")
 		b.body.Reset()

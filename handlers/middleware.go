@@ -123,6 +123,9 @@ func (s *Server) logRequests(next http.Handler) http.Handler {
 		next.ServeHTTP(ww, r)
 		took := time.Since(start)
 		route := chi.RouteContext(r.Context()).RoutePattern()
+		if strings.HasPrefix(route, assetsPath) {
+			route = assetRoute
+		}
 		s.Answered(Answer{r.Method, route, ww.Status(), ww.BytesWritten(), took})
 		level := slog.LevelInfo
 		if route == assetRoute && ww.Status() < http.StatusBadRequest {

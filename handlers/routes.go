@@ -23,8 +23,11 @@ const (
 	admin     access = "admin"     // the same
 )
 
-// assetRoute is where the built files are.
-const assetRoute = "/assets/{file}"
+// The built files have a route each. In the log and the metrics all of them count as assetRoute.
+const (
+	assetsPath = "/assets/"
+	assetRoute = assetsPath + "{file}"
+)
 
 // routes is the site map: every page and form of Twite, and who may enter.
 func (s *Server) routes() []route {
@@ -187,7 +190,9 @@ func (s *Server) newRouter() chi.Router {
 	r.Use(s.identify, s.logRequests, s.secureHeaders, s.recoverPanics, middleware.GetHead)
 	r.Get("/healthz", s.healthz)
 	r.With(s.limitTime).Get("/readyz", s.readyz)
-	r.Get(assetRoute, s.serveAsset)
+	for name, file := range s.assets.files {
+		r.Get(assetsPath+name, file.serve)
+	}
 	r.Get("/favicon.ico", s.favicon)
 	r.Get("/robots.txt", s.robots)
 	r.Group(func(r chi.Router) {
