@@ -32,6 +32,9 @@ func TestRoutes(t *testing.T) {
 	}
 	var lines []string
 	err := chi.Walk(srv.Router(), func(method, path string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		if strings.HasPrefix(path, "/assets/") {
+			path = "/assets/{file}" // whose names change with their content
+		}
 		name := method + " " + path
 		lines = append(lines, fmt.Sprintf("%s %s\n", name, cmp.Or(access[name], "unlisted")))
 		delete(access, name)
@@ -44,7 +47,7 @@ func TestRoutes(t *testing.T) {
 		t.Errorf("%s is in the table but not in the router", name)
 	}
 	slices.SortFunc(lines, func(a, b string) int { return strings.Compare(byPath(a), byPath(b)) })
-	wantGolden(t, "testdata/routes.txt", strings.Join(lines, ""))
+	wantGolden(t, "testdata/routes.txt", strings.Join(slices.Compact(lines), ""))
 }
 
 // byPath sorts lines by path before method.

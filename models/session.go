@@ -202,40 +202,41 @@ func (s *SessionStore) CommitCtx(ctx context.Context, token string, data []byte,
 	return err
 }
 
-// save stores a session. A user's sessions that are too many end in the same transaction.
+// save stores a session, and ends those of its user that are too many.
 func (s *SessionStore) save(ctx context.Context, row *sessionRow) error {
-	insert := func(c bun.IDB) *bun.InsertQuery {
-		return c.NewInsert().Model(row).On("CONFLICT (token_hash) DO UPDATE").
-			Set("user_id = EXCLUDED.user_id, epoch = EXCLUDED.epoch, data = EXCLUDED.data, remember = EXCLUDED.remember").
-			Set("last_seen = EXCLUDED.last_seen, expiry = EXCLUDED.expiry").
-			Where("s.revoked_at IS NULL").Returning("NULL")
-	}
+	store := s.db.write.NewInsert().Model(row).On("CONFLICT (token_hash) DO UPDATE").
+		Set("user_id = EXCLUDED.user_id, epoch = EXCLUDED.epoch, data = EXCLUDED.data, remember = EXCLUDED.remember").
+		Set("last_seen = EXCLUDED.last_seen, expiry = EXCLUDED.expiry").
+		Where("s.revoked_at IS NULL").Returning("NULL")
 	if row.UserID == nil {
-		_, err := exec(ctx, s.db, insert(s.db.write))
+		_, err := exec(ctx, s.db, store)
+		return err
+	}
+	if s.db.Postgres() { // one after the other: of many who sign in at once, the last one sees all others
+		if _, err := exec(ctx, s.db, store); err != nil {
+			return err
+		}
+		_, err := exec(ctx, s.db, s.endSurplus(*row.UserID))
 		return err
 	}
 	return s.db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		account := tx.NewSelect().Model((*User)(nil)).Column("id").Where("id = ?", *row.UserID)
-		if _, err := s.db.inTurn(account).Exec(ctx); err != nil { // two at once would not see each other's
+		if _, err := store.Conn(tx).Exec(ctx); err != nil {
 			return err
 		}
-		if _, err := insert(tx).Exec(ctx); err != nil {
-			return err
-		}
-		return s.endSurplus(ctx, tx, *row.UserID)
+		_, err := s.endSurplus(*row.UserID).Conn(tx).Exec(ctx)
+		return err
 	})
 }
 
 // endSurplus ends those of a user's sessions that are too many.
-func (s *SessionStore) endSurplus(ctx context.Context, tx bun.Tx, userID int64) error {
+func (s *SessionStore) endSurplus(userID int64) *bun.UpdateQuery {
 	alive := func(q bun.QueryBuilder) bun.QueryBuilder {
 		return q.Where("user_id = ? AND revoked_at IS NULL", userID)
 	}
-	stay := tx.NewSelect().Model((*Session)(nil)).Column("id").ApplyQueryBuilder(alive).
+	stay := s.db.read.NewSelect().Model((*Session)(nil)).Column("id").ApplyQueryBuilder(alive).
 		OrderExpr("last_seen DESC, id DESC").Limit(SessionsMax)
-	_, err := tx.NewUpdate().Model((*Session)(nil)).Set("revoked_at = ?", s.db.now()).
-		ApplyQueryBuilder(alive).Where("id NOT IN (?)", stay).Exec(ctx)
-	return err
+	return s.db.write.NewUpdate().Model((*Session)(nil)).Set("revoked_at = ?", s.db.now()).
+		ApplyQueryBuilder(alive).Where("id NOT IN (?)", stay)
 }
 
 // DeleteCtx ends a session.
