@@ -204,39 +204,41 @@ func (s *SessionStore) CommitCtx(ctx context.Context, token string, data []byte,
 
 // save stores a session, and ends those of its user that are too many.
 func (s *SessionStore) save(ctx context.Context, row *sessionRow) error {
-	store := s.db.write.NewInsert().Model(row).On("CONFLICT (token_hash) DO UPDATE").
-		Set("user_id = EXCLUDED.user_id, epoch = EXCLUDED.epoch, data = EXCLUDED.data, remember = EXCLUDED.remember").
-		Set("last_seen = EXCLUDED.last_seen, expiry = EXCLUDED.expiry").
-		Where("s.revoked_at IS NULL").Returning("NULL")
-	if row.UserID == nil {
-		_, err := exec(ctx, s.db, store)
+	store := func(ctx context.Context, c bun.IDB) error {
+		_, err := c.NewInsert().Model(row).On("CONFLICT (token_hash) DO UPDATE").
+			Set("user_id = EXCLUDED.user_id, epoch = EXCLUDED.epoch, data = EXCLUDED.data, remember = EXCLUDED.remember").
+			Set("last_seen = EXCLUDED.last_seen, expiry = EXCLUDED.expiry").
+			Where("s.revoked_at IS NULL").Returning("NULL").Exec(ctx)
 		return err
 	}
+	if row.UserID == nil {
+		return s.db.change(ctx, store)
+	}
+	endSurplus := func(ctx context.Context, c bun.IDB) error { return s.endSurplus(ctx, c, *row.UserID) }
 	if s.db.Postgres() { // one after the other: of many who sign in at once, the last one sees all others
-		if _, err := exec(ctx, s.db, store); err != nil {
+		if err := s.db.change(ctx, store); err != nil {
 			return err
 		}
-		_, err := exec(ctx, s.db, s.endSurplus(*row.UserID))
-		return err
+		return s.db.change(ctx, endSurplus)
 	}
 	return s.db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if _, err := store.Conn(tx).Exec(ctx); err != nil {
+		if err := store(ctx, tx); err != nil {
 			return err
 		}
-		_, err := s.endSurplus(*row.UserID).Conn(tx).Exec(ctx)
-		return err
+		return endSurplus(ctx, tx)
 	})
 }
 
 // endSurplus ends those of a user's sessions that are too many.
-func (s *SessionStore) endSurplus(userID int64) *bun.UpdateQuery {
+func (s *SessionStore) endSurplus(ctx context.Context, c bun.IDB, userID int64) error {
 	alive := func(q bun.QueryBuilder) bun.QueryBuilder {
 		return q.Where("user_id = ? AND revoked_at IS NULL", userID)
 	}
-	stay := s.db.read.NewSelect().Model((*Session)(nil)).Column("id").ApplyQueryBuilder(alive).
+	stay := c.NewSelect().Model((*Session)(nil)).Column("id").ApplyQueryBuilder(alive).
 		OrderExpr("last_seen DESC, id DESC").Limit(SessionsMax)
-	return s.db.write.NewUpdate().Model((*Session)(nil)).Set("revoked_at = ?", s.db.now()).
-		ApplyQueryBuilder(alive).Where("id NOT IN (?)", stay)
+	_, err := c.NewUpdate().Model((*Session)(nil)).Set("revoked_at = ?", s.db.now()).
+		ApplyQueryBuilder(alive).Where("id NOT IN (?)", stay).Exec(ctx)
+	return err
 }
 
 // DeleteCtx ends a session.
