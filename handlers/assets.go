@@ -49,8 +49,8 @@ func loadAssets(dist fs.FS) (*assetFiles, error) {
 			return nil, fmt.Errorf("%s: %w", logical, err)
 		}
 	}
-	a.urls = views.Assets{CSS: "/assets/" + manifest["app.css"], JS: "/assets/" + manifest["app.js"],
-		Icon: "/assets/" + manifest["icon.svg"], Manifest: "/assets/" + manifest["manifest.webmanifest"]}
+	a.urls = views.Assets{CSS: assetsPath + manifest["app.css"], JS: assetsPath + manifest["app.js"],
+		Icon: assetsPath + manifest["icon.svg"], Manifest: assetsPath + manifest["manifest.webmanifest"]}
 	return a, nil
 }
 

@@ -25,7 +25,9 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, "This server is about to stop.")
 		return
 	}
-	if err := s.db.Migrated(r.Context()); err != nil {
+	ctx := withTimeout(r.Context(), requestTimeout)
+	defer ctx.release()
+	if err := s.db.Migrated(ctx); err != nil {
 		s.log.ErrorContext(r.Context(), "not ready", "id", requestID(r), "error", err)
 		w.WriteHeader(http.StatusServiceUnavailable)
 		fmt.Fprintln(w, "The database cannot be reached, or is not migrated: see the log.")

@@ -90,15 +90,6 @@ func addressed(next http.Handler) http.Handler {
 	})
 }
 
-// limitTime gives a request its deadline. Files need none: nothing is waited for.
-func (s *Server) limitTime(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := withTimeout(r.Context(), requestTimeout)
-		defer ctx.release()
-		next.ServeHTTP(w, r.WithContext(ctx))
-	})
-}
-
 // clientKey is what address limits count by: an IPv4 address, or the /64 that one IPv6 customer has. Clients whose
 // address cannot be told share one key.
 func clientKey(r *http.Request) string {

@@ -189,7 +189,7 @@ func (s *Server) newRouter() chi.Router {
 	r := chi.NewRouter()
 	r.Use(s.identify, s.logRequests, s.secureHeaders, s.recoverPanics, middleware.GetHead)
 	r.Get("/healthz", s.healthz)
-	r.With(s.limitTime).Get("/readyz", s.readyz)
+	r.Get("/readyz", s.readyz)
 	for name, file := range s.assets.files {
 		r.Get(assetsPath+name, file.serve)
 	}

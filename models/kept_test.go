@@ -74,7 +74,7 @@ func TestKeptUnderLoad(t *testing.T) {
 	}
 }
 
-// TestARequestSeesItsOwnChange, although it has asked for the version before.
+// TestARequestSeesItsOwnChange, although it has read before.
 func TestARequestSeesItsOwnChange(t *testing.T) {
 	db := modelstest.New(t)
 	alice := modelstest.User(t, db, "alice")
