@@ -40,7 +40,7 @@ func caught(handle handler, w http.ResponseWriter, r *http.Request) (err error) 
 // setCaching keeps personal pages out of every cache; a stranger's page may be kept as long as it is asked for anew.
 func (s *Server) setCaching(b *buffer, r *http.Request) {
 	h := b.Header()
-	h.Add("Vary", "Cookie")
+	h.Add("Vary", "Cookie, Accept-Encoding")
 	if viewer(r) != nil || h.Get("Set-Cookie") != "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		keepOut(h)
 		return
@@ -80,6 +80,7 @@ type buffer struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
+	packed func() []byte // the body compressed, where it was before; else nil
 	to     http.ResponseWriter
 }
 
@@ -96,7 +97,7 @@ func (s *Server) newBuffer(to http.ResponseWriter) *buffer {
 }
 
 func (s *Server) release(b *buffer) {
-	b.to = nil
+	b.to, b.packed = nil, nil
 	clear(b.header)
 	b.body.Reset()
 	if b.body.Cap() <= bufferKept {
@@ -109,12 +110,14 @@ func (b *buffer) Unwrap() http.ResponseWriter    { return b.to }
 func (b *buffer) WriteHeader(status int)         { b.status = status }
 func (b *buffer) Write(data []byte) (int, error) { return b.body.Write(data) }
 
-// tag names the content, and answers 304 where the reader has it already. The tag is weak: compression comes later.
+// tag names the content, and answers 304 where the reader has it already. The tag is weak: it is that of the compressed
+// content, too.
 func (s *Server) tag(b *buffer, r *http.Request) {
-	tag := s.tags.of(r.URL.RequestURI(), b.body.Bytes())
-	b.header.Set("ETag", tag)
+	page := s.tags.of(r.URL.RequestURI(), b.body.Bytes())
+	b.packed = page.packed
+	b.header.Set("ETag", page.tag)
 	for known := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
-		if strings.TrimSpace(known) != tag {
+		if strings.TrimSpace(known) != page.tag {
 			continue
 		}
 		b.status = http.StatusNotModified
@@ -131,10 +134,11 @@ func (b *buffer) send(r *http.Request) {
 		}
 		h[name] = values
 	}
-	if b.body.Len() > 0 {
-		h.Set("Content-Length", strconv.Itoa(b.body.Len())) // else net/http sends chunks, with a write of their own for the end
+	content := b.content(r)
+	if len(content) > 0 {
+		h.Set("Content-Length", strconv.Itoa(len(content))) // else net/http sends chunks, with a write of their own for the end
 	}
 	gather(r)
 	b.to.WriteHeader(b.status)
-	b.to.Write(b.body.Bytes()) // an error here means that the reader has gone
+	b.to.Write(content) // an error here means that the reader has gone
 }

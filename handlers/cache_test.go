@@ -1,10 +1,12 @@
 package handlers_test
 
 import (
+	"compress/gzip"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -129,18 +131,52 @@ func overNetwork(t *testing.T, method, url string) *http.Response {
 	return answer
 }
 
+// TestPagesAreCompressed for whoever takes it, again and again, for strangers and members.
 func TestPagesAreCompressed(t *testing.T) {
 	srv := newServer(t)
-	plain, packed := srv.visitor().get("/login"), srv.visitor().get("/login", header("Accept-Encoding", "gzip"))
-	if packed.header.Get("Content-Encoding") != "gzip" || len(packed.body) >= len(plain.body) {
-		t.Errorf("%d bytes of %d, Content-Encoding %q", len(packed.body), len(plain.body), packed.header.Get("Content-Encoding"))
+	alice := srv.login("alice")
+	for _, body := range []string{"hello", "something new"} {
+		srv.post(alice.user, body)
+		for name, c := range map[string]*client{"stranger": srv.visitor(), "member": alice} {
+			for _, again := range []string{"first", "second"} {
+				plain, packed := c.get("/"), c.get("/", header("Accept-Encoding", "gzip, deflate, br, zstd"))
+				if packed.header.Get("Content-Encoding") != "gzip" || packed.header.Get("Content-Length") != strconv.Itoa(len(packed.body)) {
+					t.Fatalf("%s, %s: %v", name, again, packed.header)
+				}
+				if shown := unpacked(t, packed.body); !strings.Contains(shown, body) || name == "stranger" && shown != plain.body {
+					t.Errorf("%s, %s: compressed it says %q, else %q", name, again, shown, plain.body)
+				}
+				if packed.header.Get("ETag") != plain.header.Get("ETag") || name == "stranger" && !strings.HasPrefix(plain.header.Get("ETag"), "W/") {
+					t.Error("the ETag is not a weak one for both encodings")
+				}
+				if vary := strings.Join(packed.header.Values("Vary"), ", "); !strings.Contains(vary, "Accept-Encoding") {
+					t.Errorf("Vary is %q", vary)
+				}
+			}
+		}
 	}
-	if packed.header.Get("ETag") != plain.header.Get("ETag") || !strings.HasPrefix(plain.header.Get("ETag"), "W/") {
-		t.Error("the ETag is not a weak one for both encodings")
+	for accept, want := range map[string]string{"gzip;q=0": "", "identity": "", "deflate": "", "GZIP": "gzip"} {
+		if got := srv.visitor().get("/", header("Accept-Encoding", accept)).header.Get("Content-Encoding"); got != want {
+			t.Errorf("%q: Content-Encoding is %q, want %q", accept, got, want)
+		}
 	}
-	if vary := strings.Join(packed.header.Values("Vary"), ", "); !strings.Contains(vary, "Accept-Encoding") {
-		t.Errorf("Vary is %q", vary)
+	short := srv.visitor().post("/register/check", form("username", "bob"), htmx(), header("HX-Source", "input#username"), header("Accept-Encoding", "gzip")).wants(t, 200)
+	if short.header.Get("Content-Encoding") != "" {
+		t.Errorf("a field of %d bytes is compressed", len(short.body))
 	}
+}
+
+func unpacked(t *testing.T, body string) string {
+	t.Helper()
+	r, err := gzip.NewReader(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 func TestAssets(t *testing.T) {

@@ -24,9 +24,8 @@ import (
 )
 
 const (
-	compressionLevel = 5
-	requestIDBytes   = 8
-	requestTimeout   = 30 * time.Second // for the database and for waiting to hash a password
+	requestIDBytes = 8
+	requestTimeout = 30 * time.Second // for the database and for waiting to hash a password
 	// policy lets nothing in but our own files; htmx neither evaluates text nor injects styles under it.
 	policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 		"manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

@@ -196,7 +196,7 @@ func (s *Server) newRouter() chi.Router {
 	r.Get("/favicon.ico", s.favicon)
 	r.Get("/robots.txt", s.robots)
 	r.Group(func(r chi.Router) {
-		r.Use(s.inTurn, middleware.Compress(compressionLevel, "text/html"), s.checkOrigin, s.loadSession)
+		r.Use(s.inTurn, s.checkOrigin, s.loadSession)
 		for _, rt := range s.routes() {
 			r.Method(rt.method, rt.pattern, s.enter(rt))
 		}
