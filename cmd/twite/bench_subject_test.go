@@ -6,8 +6,9 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"net"
-	"net/http"
+	"net/http/httputil"
 	"os"
 	"os/exec"
 	"strconv"
@@ -180,19 +181,56 @@ func dial(addr string) (*wire, error) {
 	return &wire{conn: conn, in: bufio.NewReaderSize(conn, 32<<10)}, conn.SetDeadline(time.Now().Add(time.Minute))
 }
 
-// exchange sends a request and reads the answer to its end. Its body is there until the next one.
+// exchange sends a request and reads the answer to its end. Its body is there until the next one. Of the headers only
+// the length is read: to make a map of them costs as much as a short answer, and the server would wait for it.
 func (c *wire) exchange(request []byte) (status int, body []byte, err error) {
 	if _, err := c.conn.Write(request); err != nil {
 		return 0, nil, err
 	}
-	response, err := http.ReadResponse(c.in, nil)
+	line, err := c.in.ReadSlice('\n')
 	if err != nil {
 		return 0, nil, err
 	}
-	defer response.Body.Close()
+	if len(line) < len("HTTP/1.1 200") {
+		return 0, nil, fmt.Errorf("status line %q", line)
+	}
+	if status, err = strconv.Atoi(string(line[len("HTTP/1.1 "):][:3])); err != nil {
+		return 0, nil, err
+	}
+	length, err := c.readHeaders()
+	if err != nil {
+		return 0, nil, err
+	}
 	c.body.Reset()
-	_, err = c.body.ReadFrom(response.Body)
-	return response.StatusCode, c.body.Bytes(), err
+	if length == inChunks {
+		if _, err = c.body.ReadFrom(httputil.NewChunkedReader(c.in)); err == nil {
+			_, err = c.in.ReadSlice('\n') // after the last one
+		}
+	} else {
+		_, err = io.CopyN(&c.body, c.in, length)
+	}
+	return status, c.body.Bytes(), err
+}
+
+// inChunks is the length of a body that comes in pieces (RFC 9112, section 7.1).
+const inChunks = -1
+
+// readHeaders returns the length of the body.
+func (c *wire) readHeaders() (length int64, err error) {
+	for {
+		line, err := c.in.ReadSlice('\n')
+		if err != nil || len(line) == len("\r\n") {
+			return length, err
+		}
+		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+			length, err = strconv.ParseInt(string(bytes.TrimSpace(value)), 10, 64)
+		} else if bytes.HasPrefix(line, []byte("Transfer-Encoding: chunked")) {
+			length = inChunks
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
 }
 
 // wireGet is a GET as it goes over the wire; headers are lines like "Cookie: a=b".
