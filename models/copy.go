@@ -194,15 +194,10 @@ func (c *Copy) CheckApart(ctx context.Context) error {
 
 // appliedNames lists the migrations in order; none where there is no table of them.
 func (db *DB) appliedNames(ctx context.Context) (names []string, err error) {
-	query := "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_migrations'"
-	if db.Postgres() {
-		query = "SELECT count(*) FROM pg_class WHERE relname = 'schema_migrations' AND relnamespace = " + currentNamespace
+	applied, err := db.recorded(ctx)
+	for name := range applied {
+		names = append(names, name)
 	}
-	var n int
-	if err := db.read.NewRaw(query).Scan(ctx, &n); err != nil || n == 0 {
-		return nil, err
-	}
-	err = db.read.NewSelect().Table("schema_migrations").Column("name").Scan(ctx, &names)
 	slices.Sort(names)
 	return names, err
 }

@@ -117,7 +117,7 @@ func (db *DB) openSQLite(path string) error {
 	}
 	dsn := func(pragmas ...string) string {
 		query := url.Values{"_txlock": {"immediate"}, "_pragma": pragmas}
-		return (&url.URL{Scheme: "file", Path: filepath.ToSlash(absolute), RawQuery: query.Encode()}).String()
+		return uriOf(filepath.ToSlash(absolute), query)
 	}
 	common := []string{fmt.Sprintf("busy_timeout(%d)", busyMilliseconds), "foreign_keys(1)"}
 	if runtime.GOOS != "windows" {

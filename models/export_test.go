@@ -109,3 +109,6 @@ func KeptPages(db *DB) int { return len(db.keptPages.values) }
 
 // LoseVersions has the versions of the database be unknown from now on.
 func LoseVersions(db *DB) { db.changes.index.Close() }
+
+// URIOf is the URI by which the driver opens a path.
+var URIOf = uriOf

@@ -150,9 +150,12 @@ func moveEpoch(ctx context.Context, change *bun.UpdateQuery, userID int64) (Logi
 	return Login{UserID: userID, Epoch: own.SessionEpoch}, notFound(err)
 }
 
+// totpStep is the step of a time.
+func totpStep(at time.Time) int64 { return at.Unix() / totpPeriod }
+
 // matchTOTP returns the step whose code this is, of those that count now.
 func matchTOTP(secret, code string, now time.Time) (step int64, fits bool) {
-	present := now.Unix() / totpPeriod
+	present := totpStep(now)
 	for step := present - totpSkew; step <= present+totpSkew; step++ {
 		options := hotp.ValidateOpts{Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1}
 		if fits, err := hotp.ValidateCustom(compact(code), uint64(step), secret, options); fits && err == nil {

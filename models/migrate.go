@@ -74,24 +74,32 @@ func (db *DB) migrateInTurn(ctx context.Context, pick func(applied map[string]ti
 }
 
 // Migrations lists the known migrations in order, applied or not.
-func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
-	var list []Migration
-	err := db.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		applied, err := db.applied(ctx, tx)
-		if err != nil {
-			return err
+func (db *DB) Migrations(ctx context.Context) (list []Migration, err error) {
+	applied, err := db.recorded(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range migrationNames() {
+		m := Migration{Name: name, Loses: losses(name)}
+		if at, ok := applied[name]; ok {
+			m.AppliedAt = &at
 		}
-		list = nil
-		for _, name := range migrationNames() {
-			m := Migration{Name: name, Loses: losses(name)}
-			if at, ok := applied[name]; ok {
-				m.AppliedAt = &at
-			}
-			list = append(list, m)
-		}
-		return checkKnown(applied)
-	})
-	return list, err
+		list = append(list, m)
+	}
+	return list, checkKnown(applied)
+}
+
+// recorded tells which migrations a database has, and since when; none if nobody has made our tables in it. It only reads.
+func (db *DB) recorded(ctx context.Context) (map[string]time.Time, error) {
+	query := "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_migrations'"
+	if db.Postgres() {
+		query = "SELECT count(*) FROM pg_class WHERE relname = 'schema_migrations' AND relnamespace = " + currentNamespace
+	}
+	var n int
+	if err := db.read.NewRaw(query).Scan(ctx, &n); err != nil || n == 0 {
+		return nil, err
+	}
+	return readApplied(ctx, db.read)
 }
 
 // Migrated reports whether the schema is exactly this version's, for readiness checks. It only reads.
@@ -202,8 +210,12 @@ func (db *DB) applied(ctx context.Context, tx bun.Tx) (map[string]time.Time, err
 	if _, err := tx.NewCreateTable().Model((*appliedMigration)(nil)).IfNotExists().Exec(ctx); err != nil {
 		return nil, err
 	}
+	return readApplied(ctx, tx)
+}
+
+func readApplied(ctx context.Context, from bun.IDB) (map[string]time.Time, error) {
 	var rows []appliedMigration
-	if err := tx.NewSelect().Model(&rows).Scan(ctx); err != nil {
+	if err := from.NewSelect().Model(&rows).Scan(ctx); err != nil {
 		return nil, err
 	}
 	applied := make(map[string]time.Time, len(rows))

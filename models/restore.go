@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -75,8 +76,8 @@ func restoreFile(ctx context.Context, backup, path string, step func(what string
 	if err != nil {
 		return Restored{}, err
 	}
-	defer draft.Close()
 	defer removeDatabase(draft.Name())
+	defer draft.Close()
 	restored, err := prepare(ctx, backup, draft, step)
 	if err != nil {
 		return restored, err
@@ -110,7 +111,7 @@ func sameFile(a, b string) (bool, error) {
 // prepare makes the draft what shall be the database: a checked copy of the backup in which nobody is signed in.
 func prepare(ctx context.Context, backup string, draft *os.File, step func(what string)) (restored Restored, err error) {
 	step("Checking " + backup)
-	if err := copyBackup(ctx, backup, draft); err != nil {
+	if err := copyBackup(backup, draft); err != nil {
 		return restored, damaged(err)
 	}
 	err = onFile(ctx, draft.Name(), func(file *sql.DB) error {
@@ -147,25 +148,33 @@ func damaged(err error) error {
 	return err
 }
 
-// copyBackup reads a backup without writing beside it: nobody else has it open, unless its log lies there.
-func copyBackup(ctx context.Context, backup string, draft *os.File) error {
+// copyBackup copies a backup, with the log that may lie beside one that was copied by hand. Only the copy is opened: SQLite
+// would fold the log into the backup itself.
+func copyBackup(backup string, draft *os.File) error {
 	if err := checkHead(backup); err != nil {
 		return err
 	}
-	query := url.Values{"immutable": {"1"}}
-	if _, err := os.Stat(backup + "-wal"); err == nil {
-		query = url.Values{"mode": {"rw"}, "_pragma": {"query_only(1)"}}
+	if err := copyFile(backup, draft); err != nil {
+		return err
 	}
-	uri, err := fileURI(backup, query)
+	if _, err := os.Stat(backup + "-wal"); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	log, err := os.OpenFile(draft.Name()+"-wal", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	source, err := sql.Open("sqlite", uri)
+	return errors.Join(copyFile(backup+"-wal", log), log.Close())
+}
+
+func copyFile(from string, to *os.File) error {
+	source, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer source.Close()
-	return copyPages(ctx, source, draft, func(done, total int) {})
+	_, err = io.Copy(to, source)
+	return err
 }
 
 // checkHead reports ErrNoDatabase for another kind of file. Where the last page is not whole it reports ErrDamaged: SQLite
@@ -219,8 +228,9 @@ func checkOurs(ctx context.Context, file *sql.DB) error {
 }
 
 // disarm migrates a restored database and takes from it whatever let somebody in when the backup was made: sessions with
-// the sign-ins that were under way in them, links and codes, challenges, invitations, the set-up link. Mail that waited
-// then was sent since, or is about such a link.
+// the sign-ins that were under way in them, links and codes, challenges, recovery codes and the codes that apps show now,
+// which may have been used since, invitations, the set-up link. Mail that waited then was sent since, or is about such a
+// link.
 func (db *DB) disarm(ctx context.Context, backup string) (restored Restored, err error) {
 	if err := db.Migrate(ctx); err != nil {
 		return restored, err
@@ -233,6 +243,8 @@ func (db *DB) disarm(ctx context.Context, backup string) (restored Restored, err
 			tx.NewDelete().Table("sessions").Where("TRUE"),
 			tx.NewDelete().Table("tokens").Where("TRUE"),
 			tx.NewDelete().Table("challenges").Where("TRUE"),
+			tx.NewDelete().Table("recovery_codes").Where("TRUE"),
+			tx.NewUpdate().Table("users").Set("totp_step = ?", totpStep(db.now())+totpSkew).Where("totp_secret IS NOT NULL"),
 			tx.NewDelete().Table("jobs").Where("kind <> ?", MakeExport),
 			tx.NewUpdate().Table("invitations").Set("revoked_at = ?", db.now()).Where("revoked_at IS NULL"),
 			tx.NewUpdate().Table("site").Set("setup_hash = NULL").Where("id = 1"),
@@ -282,11 +294,17 @@ func replaceDatabase(ctx context.Context, draft *os.File, path string, step func
 	}
 	step("Keeping the database as it is as " + kept)
 	err = alone(ctx, path, func() error {
-		if err := errors.Join(os.Link(path, kept), syncFolder(filepath.Dir(path))); err != nil {
+		if err := os.Link(path, kept); err != nil {
+			return fmt.Errorf("%w: where the file system has no hard links, move the database away by hand and restore again", err)
+		}
+		if err := syncFolder(filepath.Dir(path)); err != nil || runtime.GOOS == "windows" {
 			return err
 		}
 		return put()
 	})
+	if err == nil && runtime.GOOS == "windows" { // which replaces no file that is open
+		err = put()
+	}
 	if errors.Is(damaged(err), ErrDamaged) {
 		if err = setAside(path, kept); err == nil {
 			err = put()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/uptrace/bun"
 )
@@ -15,8 +16,8 @@ func restorePostgres(ctx context.Context, backup, rawURL string, step func(what 
 	if err != nil {
 		return restored, err
 	}
-	defer draft.Close()
 	defer removeDatabase(draft.Name())
+	defer draft.Close()
 	if restored, err = prepare(ctx, backup, draft, step); err != nil {
 		return restored, err
 	}
@@ -38,6 +39,9 @@ func restorePostgres(ctx context.Context, backup, rawURL string, step func(what 
 		return restored, ErrDatabaseUsed
 	}
 	defer turn.End()
+	if err := checkFolder(filepath.Dir(backup)); err != nil { // before anything is changed
+		return restored, fmt.Errorf("the database that is there would be kept beside the backup: %w", err)
+	}
 	if err := to.Migrate(ctx); errors.Is(err, ErrNewerSchema) {
 		return restored, errors.New("the database to replace is of a newer version of Twite: name an empty one in DATABASE_URL, and restore to that")
 	} else if err != nil {
@@ -48,6 +52,15 @@ func restorePostgres(ctx context.Context, backup, rawURL string, step func(what 
 	}
 	step("Putting the backup in its place")
 	return restored, to.replaceBy(ctx, from)
+}
+
+// checkFolder sees whether files can be made in a folder.
+func checkFolder(folder string) error {
+	file, err := os.CreateTemp(folder, draftName("twite.db"))
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Close(), os.Remove(file.Name()))
 }
 
 // keep makes a backup of what is there beside the other backup, unless nobody has an account.

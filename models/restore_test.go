@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -168,6 +169,57 @@ func TestRestoreWhereALogWasLeft(t *testing.T) {
 	}
 }
 
+// TestBackupWhereALogWasLeft: SQLite would apply it to the backup.
+func TestBackupWhereALogWasLeft(t *testing.T) {
+	s, path := newSiteFile(t), filepath.Join(t.TempDir(), "backup.db")
+	s.use(func(db *models.DB) {
+		must[*models.Post](t)(db.Publish(t.Context(), 1, "of the log", ""))
+		if err := os.WriteFile(path+"-wal", must[[]byte](t)(os.ReadFile(s.path+"-wal")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		must[*models.Post](t)(db.Publish(t.Context(), 1, "after", ""))
+		wantError(t, db.Backup(t.Context(), path, false, func(int, int) {}), models.ErrFileExists)
+		if err := db.Backup(t.Context(), path, true, func(int, int) {}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if left := must[[]string](t)(filepath.Glob(path + "-*")); len(left) > 0 {
+		t.Errorf("%q are left", left)
+	}
+	must[models.Restored](t)(s.restore(path))
+	wantBodies(t, s.path, "before", "of the log", "after")
+}
+
+// TestRestoreOfACopyWithItsLog: both were copied by hand, while the site ran. They stay as they are.
+func TestRestoreOfACopyWithItsLog(t *testing.T) {
+	s, copied := newSiteFile(t), siteFile{t, filepath.Join(t.TempDir(), "twite.db")}
+	s.use(func(db *models.DB) {
+		must[*models.Post](t)(db.Publish(t.Context(), 1, "in the log", ""))
+		copyFolder(t, filepath.Dir(s.path), filepath.Dir(copied.path))
+	})
+	if err := os.Remove(copied.path + "-shm"); err != nil {
+		t.Fatal(err)
+	}
+	before := copied.files()
+	must[models.Restored](t)(s.restore(copied.path))
+	wantBodies(t, s.path, "before", "in the log")
+	if after := copied.files(); !maps.Equal(before, after) {
+		t.Errorf("the copy was changed: %v, was %v", slices.Collect(maps.Keys(after)), slices.Collect(maps.Keys(before)))
+	}
+}
+
+// TestURIs: a drive of Windows is none of the machine's name.
+func TestURIs(t *testing.T) {
+	for path, want := range map[string]string{
+		"/var/lib/twite/a b?.db": "file:///var/lib/twite/a%20b%3F.db?mode=ro", "C:/twite/twite.db": "file:///C:/twite/twite.db?mode=ro",
+		"//server/share/twite.db": "file:////server/share/twite.db?mode=ro",
+	} {
+		if got := models.URIOf(path, url.Values{"mode": {"ro"}}); got != want {
+			t.Errorf("%s is %s, want %s", path, got, want)
+		}
+	}
+}
+
 // TestRestoreEndsWhatLetSomebodyIn: not a row is left of anything that signed somebody in when the backup was made.
 func TestRestoreEndsWhatLetSomebodyIn(t *testing.T) {
 	s, ctx := newSiteFile(t), t.Context()
@@ -179,6 +231,8 @@ func TestRestoreEndsWhatLetSomebodyIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		exec(t, db, "INSERT INTO challenges VALUES (x'00', 'sign_in', NULL, ?)", db.CurrentTime().Add(time.Hour))
+		exec(t, db, "INSERT INTO recovery_codes (user_id, code_hash) VALUES (1, x'00')")
+		exec(t, db, "UPDATE users SET totp_secret = x'00', totp_step = 7")
 		exec(t, db, `INSERT INTO sessions (token_hash, user_id, epoch, data, remember, ip, user_agent, created_at, last_seen, expiry)
 			VALUES (x'00', 1, 0, x'00', TRUE, '', '', ?, ?, ?)`, db.CurrentTime(), db.CurrentTime(), db.CurrentTime().Add(time.Hour))
 		if err := db.RequestSignInLink(ctx, alice.Email, "00"); err != nil {
@@ -193,7 +247,7 @@ func TestRestoreEndsWhatLetSomebodyIn(t *testing.T) {
 	s.use(func(db *models.DB) { epoch = count(t, db, "SELECT session_epoch FROM users") })
 	must[models.Restored](t)(s.restore(backup))
 	s.use(func(db *models.DB) {
-		for _, table := range []string{"sessions", "tokens", "challenges"} {
+		for _, table := range []string{"sessions", "tokens", "challenges", "recovery_codes"} {
 			if n := count(t, db, "SELECT count(*) FROM "+table); n != 0 {
 				t.Errorf("%d %s are left", n, table)
 			}
@@ -201,6 +255,10 @@ func TestRestoreEndsWhatLetSomebodyIn(t *testing.T) {
 		if count(t, db, "SELECT count(*) FROM site WHERE setup_hash IS NOT NULL") != 0 {
 			t.Error("the set-up link is left")
 		}
+		if step, now := count(t, db, "SELECT totp_step FROM users"), int(db.CurrentTime().Unix()/30); step < now+1 {
+			t.Errorf("codes after step %d of an app count, and it is step %d", step, now)
+		}
+		exec(t, db, "UPDATE users SET totp_secret = NULL")
 		if now := count(t, db, "SELECT session_epoch FROM users"); now <= epoch {
 			t.Errorf("the epoch was %d, is %d", epoch, now)
 		}

@@ -44,10 +44,13 @@ func (db *DB) snapshot(ctx context.Context, draft *os.File, progress func(done, 
 }
 
 // writeWhole has write fill a draft beside path, and gives it that name once it is on the disk. Unless it may replace a
-// file, it returns ErrFileExists when one is there, and leaves it alone.
+// file, it returns ErrFileExists when one is there, and leaves it alone. A log counts as one: SQLite would apply it to the
+// new file.
 func writeWhole(path string, replace bool, write func(draft *os.File) error) error {
-	if _, err := os.Lstat(path); err == nil && !replace {
-		return fmt.Errorf("%s: %w", path, ErrFileExists)
+	for _, suffix := range append(companions(), "") {
+		if _, err := os.Lstat(path + suffix); err == nil && !replace {
+			return fmt.Errorf("%s: %w", path+suffix, ErrFileExists)
+		}
 	}
 	draft, err := os.CreateTemp(filepath.Dir(path), draftName(path)) // with mode 0600, whatever the umask
 	if err != nil {
@@ -57,7 +60,7 @@ func writeWhole(path string, replace bool, write func(draft *os.File) error) err
 	if err := errors.Join(write(draft), draft.Sync(), draft.Close()); err != nil {
 		return err
 	}
-	place := os.Rename
+	place := replaceFile
 	if !replace {
 		place = renameToNew
 	}
@@ -65,6 +68,17 @@ func writeWhole(path string, replace bool, write func(draft *os.File) error) err
 		return err
 	}
 	return syncFolder(filepath.Dir(path))
+}
+
+// replaceFile gives a file the name of another, whose companions go first: what is there is never the one's file with the
+// other's log.
+func replaceFile(from, to string) error {
+	for _, suffix := range companions() {
+		if err := os.Remove(to + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return errors.Join(syncFolder(filepath.Dir(to)), os.Rename(from, to))
 }
 
 // draftName is the pattern of what a file is called until it is whole.
@@ -215,7 +229,16 @@ func fileURI(path string, query url.Values) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(absolute), RawQuery: query.Encode()}).String(), nil
+	return uriOf(filepath.ToSlash(absolute), query), nil
+}
+
+// uriOf is the URI of an absolute path (https://www.sqlite.org/uri.html). One that begins with the letter of a drive
+// would be taken for the name of a machine.
+func uriOf(path string, query url.Values) string {
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path
+	}
+	return (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String()
 }
 
 // checkPages runs integrity_check, or quick_check, which leaves out whether each index fits its table and takes a tenth

@@ -25,6 +25,12 @@ func backup(ctx context.Context, env environment, args []string) error {
 	if err := databaseExists(config.DatabaseURL); err != nil {
 		return err
 	}
+	if ownFile(config, words[0]) {
+		return fmt.Errorf("%s belongs to the database itself: choose another name", words[0])
+	}
+	if err := spaceFor(config.DatabaseURL, filepath.Dir(words[0])); err != nil {
+		return fmt.Errorf("no backup was made: %w", err)
+	}
 	return onDatabase(ctx, config.DatabaseURL, func(db *models.DB) error {
 		progress, done := showProgress(env, "Backing up")
 		err := db.Backup(ctx, words[0], *force, progress)
@@ -56,6 +62,40 @@ func databaseExists(url string) error {
 	return nil
 }
 
+// ownFile reports whether a file is the SQLite database, one of those beside it, or has the name of one.
+func ownFile(config Config, file string) bool {
+	path, ok := models.SQLitePath(config.DatabaseURL)
+	if !ok {
+		return false
+	}
+	for _, suffix := range []string{"", "-wal", "-shm", "-journal", "-lock", ".key"} {
+		if sameName(file, path+suffix) {
+			return true
+		}
+	}
+	return config.KeyFile != "" && sameName(file, config.KeyFile)
+}
+
+func sameName(a, b string) bool {
+	first, err := os.Stat(a)
+	if second, other := os.Stat(b); err == nil && other == nil {
+		return os.SameFile(first, second)
+	}
+	return resolved(a) == resolved(b)
+}
+
+// resolved is the path of a file without links in its folder.
+func resolved(path string) string {
+	folder, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return path
+	}
+	if real, err := filepath.EvalSymlinks(folder); err == nil {
+		folder = real
+	}
+	return filepath.Join(folder, filepath.Base(path))
+}
+
 // restore replaces the database by a backup.
 func restore(ctx context.Context, env environment, args []string) error {
 	config, words, err := readConfig(env, newFlags(env, "restore"), pick("database-url"), args, 1)
@@ -81,7 +121,7 @@ func restore(ctx context.Context, env environment, args []string) error {
 	if !restored.Newest.IsZero() {
 		fmt.Fprintf(env.stdout, ", the newest from %s", restored.Newest.UTC().Format(time.RFC3339))
 	}
-	fmt.Fprint(env.stdout, ".\nEverybody is signed out, and no link, code or invitation from before works. Passwords and second factors are those of the backup.\n")
+	fmt.Fprint(env.stdout, ".\nEverybody is signed out, and no link, code or invitation from before works, nor a recovery code. Passwords and other second factors are those of the backup.\n")
 	if restored.Kept != "" {
 		fmt.Fprintf(env.stdout, "The database that was there is %s: remove it when you need it no more.\n", restored.Kept)
 	}

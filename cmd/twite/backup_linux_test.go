@@ -103,7 +103,7 @@ func TestJ5_BackupsWithoutRoom(t *testing.T) {
 	wantFiles(t, disk.path, made)
 
 	path := disk.file("backup.db")
-	cli(t, on(database), "", "backup", path).fails(t, 1, "see that there is room in "+disk.path)
+	cli(t, on(database), "", "backup", path).fails(t, 1, "are free in "+disk.path+": make room there")
 	scheduler.clock = scheduler.clock.Add(24 * time.Hour)
 	if err := scheduler.look(t.Context()); err == nil {
 		t.Error("a second backup fits")

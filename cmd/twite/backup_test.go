@@ -189,6 +189,11 @@ func TestBackupCommand(t *testing.T) {
 	}
 	do("backup", path).fails(t, 1, "choose another name, or replace it with --force")
 	do("backup", "--force", path).works(t)
+	if database, ok := models.SQLitePath(url); ok {
+		for _, suffix := range []string{"", "-wal", "-journal", "-lock", ".key"} {
+			do("backup", "--force", database+suffix).fails(t, 1, "belongs to the database itself: choose another name")
+		}
+	}
 	do("backup", filepath.Join(path, "nowhere")).fails(t, 1, "no backup was made")
 	do("backup").fails(t, 2, "see twite backup --help")
 	missing := filepath.Join(t.TempDir(), "missing.db")

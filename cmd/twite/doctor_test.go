@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"log"
 	"maps"
@@ -192,6 +193,24 @@ func TestDoctorFinds(t *testing.T) {
 }
 
 // TestDoctorFindsADamagedDatabase, and a key file that does not open what is sealed.
+// TestDoctorLeavesForeignDatabasesAlone: a wrong DATABASE_URL changes nobody else's.
+func TestDoctorLeavesForeignDatabasesAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "other.db")
+	changeAlone(t, "sqlite:"+path, "CREATE TABLE notes (id INTEGER)")
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cli(t, on("sqlite:"+path), "", "doctor").fails(t, 1, "problems found")
+	if said := line(cli(t, on("sqlite:"+path), "", "doctor"), "database"); !strings.Contains(said, "other.db is a SQLite database, but not one of Twite's: check DATABASE_URL") {
+		t.Errorf("it is said: %q", said)
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("it was changed (%v)", err)
+	}
+	wantFiles(t, filepath.Dir(path), "other.db")
+}
+
 func TestDoctorFindsADamagedDatabase(t *testing.T) {
 	url := modelstest.URL(t)
 	path, onSQLite := models.SQLitePath(url)

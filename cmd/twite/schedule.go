@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -43,10 +42,11 @@ func backupSettings() []setting {
 // A scheduler makes backups while the site goes on. Of several servers on PostgreSQL one does: whoever has the turn.
 type scheduler struct {
 	Backups
-	db   *models.DB
-	now  func() time.Time
-	log  *slog.Logger
-	turn *models.Turn // nil: another server's, or nobody's yet
+	db       *models.DB
+	database string // its URL
+	now      func() time.Time
+	log      *slog.Logger
+	turn     *models.Turn // nil: another server's, or nobody's yet
 }
 
 // run makes backups until ctx ends.
@@ -84,9 +84,13 @@ func (s *scheduler) look(ctx context.Context) (err error) {
 		return err
 	}
 	if len(made) > 0 && s.now().Sub(made[0].at) < s.Every {
+		s.removeOld(made)
 		return nil
 	}
 	if err := models.RemoveDrafts(s.Dir, func(name string) bool { _, ours := madeAt(name); return ours }); err != nil {
+		return err
+	}
+	if err := spaceFor(s.database, s.Dir); err != nil {
 		return err
 	}
 	started := time.Now()
@@ -99,24 +103,21 @@ func (s *scheduler) look(ctx context.Context) (err error) {
 		return err
 	}
 	s.log.Info("backup made", "file", path, "bytes", info.Size(), "took", time.Since(started).Round(time.Millisecond))
-	return s.removeOld()
+	if made, err = scheduled(s.Dir, s.now()); err == nil {
+		s.removeOld(made)
+	}
+	return err
 }
 
 // removeOld removes the oldest backups beyond those that are kept.
-func (s *scheduler) removeOld() error {
-	made, err := scheduled(s.Dir, s.now())
-	if err != nil {
-		return err
-	}
-	var errs []error
+func (s *scheduler) removeOld(made []scheduledFile) {
 	for _, old := range made[min(s.Keep, len(made)):] {
-		err := os.Remove(old.path)
-		if err == nil {
-			s.log.Info("old backup removed", "file", old.path)
+		if err := os.Remove(old.path); err != nil {
+			s.log.Error("an old backup cannot be removed: see that the folder belongs to the user that Twite runs as", "file", old.path, "error", err)
+			continue
 		}
-		errs = append(errs, err)
+		s.log.Info("old backup removed", "file", old.path)
 	}
-	return errors.Join(errs...)
 }
 
 // A scheduledFile is a backup that a scheduler made.

@@ -24,7 +24,7 @@ func newCalendar(t testing.TB, url, dir string) *calendar {
 	t.Helper()
 	c := &calendar{t: t, clock: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
 	c.scheduler = &scheduler{
-		Backups: Backups{Dir: dir, Every: 24 * time.Hour, Keep: 3}, db: migrated(t, url), now: func() time.Time { return c.clock },
+		Backups: Backups{Dir: dir, Every: 24 * time.Hour, Keep: 3}, db: migrated(t, url), database: url, now: func() time.Time { return c.clock },
 		log: slog.New(slog.NewTextHandler(&c.said, nil)),
 	}
 	t.Cleanup(func() { c.turn.End() })
@@ -116,6 +116,17 @@ func TestAFailedBackupRemovesNothing(t *testing.T) {
 	}
 	c.mustLook()
 	wantFiles(t, dir, "twite-20260502T120000Z.db")
+}
+
+// TestOldBackupsGoLater where they could not at once.
+func TestOldBackupsGoLater(t *testing.T) {
+	dir := t.TempDir()
+	c := newCalendar(t, modelstest.URL(t), dir)
+	c.Keep = 1
+	c.mustLook()
+	writeFiles(t, dir, "twite-20260401T120000Z.db")
+	c.mustLook()
+	wantFiles(t, dir, "twite-20260501T120000Z.db")
 }
 
 // TestOneServerMakesTheBackups, and another goes on when that one is gone.

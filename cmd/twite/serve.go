@@ -69,7 +69,7 @@ func serve(ctx context.Context, env environment, args []string) error {
 	watched, unwatch := context.WithCancel(context.WithoutCancel(ctx)) // until the last request is answered
 	defer unwatch()
 	background.Go(func() { serveMetrics(watched) })
-	backups := &scheduler{Backups: config.Backups, db: db.DB, now: time.Now, log: log}
+	backups := &scheduler{Backups: config.Backups, db: db.DB, database: config.DatabaseURL, now: time.Now, log: log}
 	beside(backups.run)
 	beside(func(ctx context.Context) { stayPresent(ctx, db.DB, db.presence) })
 	tellWhatIsMissing(config, keys, log)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -108,27 +107,11 @@ func (u *upgrade) keep(ctx context.Context, db *models.DB, migration string) err
 
 // checkSpace refuses where there is none for another database.
 func (u *upgrade) checkSpace() error {
-	var needed uint64
-	for _, suffix := range []string{"", "-wal"} {
-		info, err := os.Stat(u.path + suffix)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		needed += uint64(info.Size())
+	err := spaceFor("sqlite:"+u.path, filepath.Dir(u.path))
+	if errors.Is(err, errNoSpace) {
+		return fmt.Errorf("%w, or bring a backup to another place and run %s", err, noCopy)
 	}
-	folder := filepath.Dir(u.path)
-	free, _, err := diskSpace(folder)
-	if errors.Is(err, errors.ErrUnsupported) || err == nil && free >= needed {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return fmt.Errorf("that takes %s, but %s are free in %s: make room there, or bring a backup to another place and run %s",
-		size(int64(needed)), size(int64(free)), folder, noCopy)
+	return err
 }
 
 // clear removes what processes left that were killed while they made a copy. Nobody makes one now.
