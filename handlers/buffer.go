@@ -23,7 +23,7 @@ func (s *Server) answer(handle handler) http.HandlerFunc {
 			return
 		}
 		s.setCaching(buffered, r)
-		buffered.send(r)
+		s.send(buffered, r)
 	}
 }
 
@@ -126,8 +126,12 @@ func (s *Server) tag(b *buffer, r *http.Request) {
 	}
 }
 
-func (b *buffer) send(r *http.Request) {
+// send sends an answer. A server that stops by now takes no other request on the connection.
+func (s *Server) send(b *buffer, r *http.Request) {
 	h := b.to.Header()
+	if s.draining.Load() {
+		h.Set("Connection", "close")
+	}
 	for name, values := range b.header {
 		if name == "Vary" || name == "Set-Cookie" { // lists; of the others the last word counts
 			values = append(h[name], values...)

@@ -104,10 +104,16 @@ func problemOf(err error) problem {
 	return errBroken.because(err)
 }
 
+// statusLeft is what proxies write in their logs for a client that has left. One that only sends no more, and still reads,
+// must not take an empty answer for success.
+const statusLeft = 499
+
 // fail answers an error, on top of nothing: no part of a page has been sent.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(r.Context().Err(), context.Canceled) {
 		s.log.InfoContext(r.Context(), "the reader left before the answer", "id", requestID(r))
+		keepOut(w.Header())
+		w.WriteHeader(statusLeft)
 		return
 	}
 	r = r.WithContext(context.WithoutCancel(r.Context())) // when time is up, there is time enough to say so
@@ -128,7 +134,10 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	buffered.header.Add("Vary", "Cookie")
 	keepOut(buffered.header)
-	buffered.send(r)
+	if p.status == http.StatusRequestEntityTooLarge {
+		w.Header().Set("Connection", "close") // else net/http waits for the rest of what is too large
+	}
+	s.send(buffered, r)
 }
 
 func (s *Server) showProblem(w http.ResponseWriter, r *http.Request, p problem) error {

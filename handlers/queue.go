@@ -55,13 +55,13 @@ func (s *Server) inTurn(next http.Handler) http.Handler {
 	})
 }
 
-// readAhead takes in as much of a body as a form may have, and leaves the rest, and an error, to who reads the form.
+// readAhead takes in as much of a body as a form may have, and leaves the rest, and an error, to who reads the form. It
+// takes memory for what has come, not for what is announced: a client of HTTP/2 can announce thousands at once.
 func readAhead(r *http.Request) {
 	if r.ContentLength == 0 {
 		return
 	}
 	var head bytes.Buffer
-	head.Grow(int(min(max(r.ContentLength, 0), formMaxBytes)) + bytes.MinRead)
 	rest := io.Reader(r.Body)
 	if _, err := head.ReadFrom(io.LimitReader(r.Body, formMaxBytes+1)); err != nil {
 		rest = broken{err}

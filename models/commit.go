@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -337,13 +339,38 @@ func (db *DB) Settle(ctx context.Context) error {
 	if db.Postgres() {
 		return nil
 	}
+	var busy, frames, moved int64
 	err := db.change(ctx, func(ctx context.Context, c bun.IDB) error {
-		var busy, frames, moved int64
 		return c.NewRaw("PRAGMA wal_checkpoint(TRUNCATE)").Scan(ctx, &busy, &frames, &moved)
 	})
+	if err == nil && busy != 0 { // a backup, say, reads what stood there before, so that some of it must stay in the log
+		return db.inTx(ctx, func(context.Context, bun.Tx) error { return writeAgain(db.file + "-wal") })
+	}
 	var lite *sqlite.Error
 	if errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_FULL {
 		return nil
 	}
 	return err
+}
+
+// writeAgain writes a file over itself, so that the system takes none of it for written already, and brings it to the disk.
+func writeAgain(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	part := make([]byte, 1<<20)
+	for at := int64(0); ; {
+		n, err := file.ReadAt(part, at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if _, err := file.WriteAt(part[:n], at); err != nil {
+			return err
+		}
+		if at += int64(n); err != nil {
+			return file.Sync()
+		}
+	}
 }

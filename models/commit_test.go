@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -399,4 +400,36 @@ func TestEverybodyWritesThroughTheQueue(t *testing.T) {
 	if looked < 20 {
 		t.Errorf("%d statements found: has their form changed?", looked)
 	}
+}
+
+// TestSettlingBesideAReader: what must stay in the log, since somebody reads what stood there before, is written again.
+func TestSettlingBesideAReader(t *testing.T) {
+	s := newSiteFile(t)
+	s.use(func(db *models.DB) {
+		reader := modelstest.Open(t, "sqlite:"+s.path)
+		conn := must[bun.Conn](t)(models.Reader(reader).Conn(t.Context()))
+		defer conn.Close()
+		for _, query := range []string{"BEGIN", "SELECT count(*) FROM posts"} {
+			if _, err := conn.ExecContext(t.Context(), query); err != nil {
+				t.Fatal(err)
+			}
+		}
+		must[*models.Post](t)(db.Publish(t.Context(), 1, "after", ""))
+		long := time.Now().Add(-time.Hour)
+		if err := os.Chtimes(s.path+"-wal", long, long); err != nil {
+			t.Fatal(err)
+		}
+		before := s.files()[filepath.Base(s.path)+"-wal"]
+		if err := db.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if info := must[os.FileInfo](t)(os.Stat(s.path + "-wal")); info.ModTime().Before(time.Now().Add(-time.Minute)) {
+			t.Error("the log was left as it was")
+		}
+		if after := s.files()[filepath.Base(s.path)+"-wal"]; after != before {
+			t.Error("the log was changed")
+		}
+		must[*models.Post](t)(db.Publish(t.Context(), 1, "later", ""))
+	})
+	wantBodies(t, s.path, "before", "after", "later")
 }

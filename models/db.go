@@ -47,6 +47,7 @@ type DB struct {
 	// Now is the clock, replaced in tests.
 	Now func() time.Time
 
+	file     string   // of SQLite, absolute
 	replica  *replica // nil: none
 	site     siteCache
 	commits  *commitQueue // through which all write; nil on PostgreSQL
@@ -115,6 +116,7 @@ func (db *DB) openSQLite(path string) error {
 	if err != nil {
 		return err
 	}
+	db.file = absolute
 	dsn := func(pragmas ...string) string {
 		query := url.Values{"_txlock": {"immediate"}, "_pragma": pragmas}
 		return uriOf(filepath.ToSlash(absolute), query)
@@ -127,7 +129,8 @@ func (db *DB) openSQLite(path string) error {
 		}
 		db.changes = newChanges(absolute, holder)
 	}
-	writer, err := db.openWriter(dsn(append(common, "journal_mode(WAL)", "synchronous(FULL)")...))
+	// The last two are for macOS, where fsync leaves it with the drive. Elsewhere they mean nothing.
+	writer, err := db.openWriter(dsn(append(common, "journal_mode(WAL)", "synchronous(FULL)", "fullfsync(1)", "checkpoint_fullfsync(1)")...))
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,8 @@ func (c *postgresConn) Close() error {
 	return c.pg.Close(ctx)
 }
 
-func (c *postgresConn) IsValid() bool { return !c.pg.IsClosed() }
+// IsValid gives a connection up on which a transaction is open still, as after a COMMIT that came too late to be sent.
+func (c *postgresConn) IsValid() bool { return !c.pg.IsClosed() && c.pg.TxStatus() == 'I' }
 
 // ResetSession looks at a connection before it is used again. One that does not answer soon is not waited for.
 func (c *postgresConn) ResetSession(ctx context.Context) error {

@@ -107,14 +107,18 @@ func (db *DB) ReplicaReads() (there, here int64) {
 
 // position is how far the log of the primary has come that a replica must have repeated, to show all that was
 // acknowledged by now. With commits that do not wait for the disk those may stand further on than the disk has it.
-const position = `SELECT CASE current_setting('synchronous_commit') WHEN 'off' THEN pg_current_wal_insert_lsn() ELSE pg_current_wal_flush_lsn() END`
+//
+// Positions can be compared on one timeline only, which is in the name of the log's files, in hexadecimal: a server that
+// was promoted begins another, and a replica of the former primary may be further on the old one.
+const position = `SELECT at, ('x' || left(pg_walfile_name(at), 8))::bit(32)::int FROM (SELECT
+	CASE current_setting('synchronous_commit') WHEN 'off' THEN pg_current_wal_insert_lsn() ELSE pg_current_wal_flush_lsn() END AS at) AS log`
 
 // readReplica runs a query on the replica; done says whether that was worth something. The primary is asked for its
 // position each time, which costs it next to nothing: so it is after whatever this request, or any other on any node,
 // was told is done.
 func (db *DB) readReplica(ctx context.Context, query func(ctx context.Context, from bun.IDB) error) (done bool, err error) {
-	var reach string
-	if err := db.write.NewRaw(position).Scan(ctx, &reach); err != nil {
+	var reach walPosition
+	if err := db.write.NewRaw(position).Scan(ctx, &reach.at, &reach.timeline); err != nil {
 		return false, nil // the primary will say by itself what is wrong
 	}
 	hurried, cancel := context.WithTimeout(ctx, replicaTimeout)
@@ -136,16 +140,23 @@ func (db *DB) readReplica(ctx context.Context, query func(ctx context.Context, f
 	return false, nil
 }
 
+// A walPosition is a place in the log of PostgreSQL.
+type walPosition struct {
+	at       string
+	timeline int
+}
+
 // run runs a query if the replica has come as far as reach. That is looked at before the query, on the same connection:
-// what stands there then, the query sees.
-func (r *replica) run(ctx context.Context, reach string, query func(ctx context.Context, from bun.IDB) error) (caughtUp bool, err error) {
+// what stands there then, the query sees. On which timeline it is, it says a checkpoint later than it is there.
+func (r *replica) run(ctx context.Context, reach walPosition, query func(ctx context.Context, from bun.IDB) error) (caughtUp bool, err error) {
 	conn, err := r.pool.Conn(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer conn.Close()
 	var follows bool
-	err = conn.NewRaw("SELECT pg_is_in_recovery(), COALESCE(pg_last_wal_replay_lsn() >= ?::pg_lsn, FALSE)", reach).Scan(ctx, &follows, &caughtUp)
+	err = conn.NewRaw(`SELECT pg_is_in_recovery(), COALESCE(pg_last_wal_replay_lsn() >= ?::pg_lsn, FALSE)
+		AND (SELECT timeline_id FROM pg_control_checkpoint()) = ?`, reach.at, reach.timeline).Scan(ctx, &follows, &caughtUp)
 	switch {
 	case err != nil:
 		return false, err

@@ -213,6 +213,36 @@ func TestReadsFromAReplica(t *testing.T) {
 	})
 }
 
+// TestAReplicaOfTheFormerPrimary is further than the server that was promoted, on a timeline that ended.
+func TestAReplicaOfTheFormerPrimary(t *testing.T) {
+	former := modelstest.NewServer(t)
+	standby, replica := former.Replica(), former.Replica()
+	db := modelstest.Open(t, former.URL())
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	alice := modelstest.User(t, db, "alice")
+	standby.Eventually("SELECT count(*) = 1 FROM users")
+	standby.Stop()
+	former.Exec("INSERT INTO posts (body, timestamp, user_id) SELECT 'lost', now(), 1 FROM generate_series(1, 1000)")
+	replica.Eventually("SELECT count(*) = 1000 FROM posts")
+	db.Close()
+	former.Stop()
+	standby.Start()
+	standby.Promote()
+	standby.Eventually("SELECT NOT pg_is_in_recovery()")
+
+	promoted := modelstest.Open(t, standby.URL())
+	if err := promoted.UseReplica(t.Context(), replica.URL(), func(error) {}); err != nil {
+		t.Fatal(err)
+	}
+	must[*models.Post](t)(promoted.Publish(t.Context(), alice.ID, "acknowledged", ""))
+	posts, _, err := promoted.Timeline(t.Context(), 0)
+	if err != nil || len(posts) != 1 || posts[0].Body != "acknowledged" {
+		t.Errorf("%d posts are shown, want the one that was acknowledged (%v)", len(posts), err)
+	}
+}
+
 func expect(err, want error) error {
 	if !errors.Is(err, want) {
 		return fmt.Errorf("%v, want %v", err, want)

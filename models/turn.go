@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"database/sql/driver"
 
 	"github.com/uptrace/bun"
 )
@@ -53,7 +54,12 @@ func (t *Turn) End() {
 	if t == nil || t.conn == nil {
 		return
 	}
-	// The connection goes back to the pool, and the lock must not.
-	t.conn.ExecContext(context.Background(), "SELECT pg_advisory_unlock_all()")
+	// The connection goes back to the pool, and the lock must not. A database that stands still is not waited for: the
+	// lock ends with the connection.
+	ctx, cancel := context.WithTimeout(context.Background(), postgresFarewell)
+	defer cancel()
+	if _, err := t.conn.ExecContext(ctx, "SELECT pg_advisory_unlock_all()"); err != nil {
+		t.conn.Raw(func(any) error { return driver.ErrBadConn })
+	}
 	t.conn.Close()
 }

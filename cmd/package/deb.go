@@ -5,16 +5,22 @@ import (
 	"crypto/md5"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 )
 
-// debianVersion is a version as dpkg orders them. Without a tag of git's, the date of the commit orders them.
+// candidate finds what Semantic Versioning calls a pre-release, and no "-dirty" of git's.
+var candidate = regexp.MustCompile(`^([0-9.]+)-((?:alpha|beta|pre|rc)\b|(?:alpha|beta|pre|rc)[0-9.])`)
+
+// debianVersion is a version as dpkg orders them: a candidate like v1.0.0-rc1 before its release, and what git describes as
+// so many commits after one behind it. Without a tag of git's, the date of the commit orders them.
 func debianVersion(version string, date time.Time) string {
 	numbered := strings.TrimPrefix(version, "v")
 	if numbered == "" || numbered[0] < '0' || numbered[0] > '9' || !strings.Contains(numbered, ".") {
 		numbered = "0~" + date.Format("20060102.150405") + "." + numbered
 	}
+	numbered = candidate.ReplaceAllString(numbered, "$1~$2")
 	return strings.ReplaceAll(numbered, "-", "+")
 }
 

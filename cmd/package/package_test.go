@@ -69,6 +69,7 @@ func TestVersionsAreOrderedAsDpkgWantsThem(t *testing.T) {
 	earlier, later := time.Unix(1_760_000_000, 0).UTC(), time.Unix(1_760_000_100, 0).UTC()
 	versions := []string{
 		debianVersion("fff1234", earlier), debianVersion("aaa1234", later), debianVersion("v0.9", later),
+		debianVersion("v1.0-rc1", later), debianVersion("v1.0-rc1-3-gfff1234", later), debianVersion("v1.0-rc.2", later),
 		debianVersion("v1.0", earlier), debianVersion("v1.0-1-gfff1234", earlier), debianVersion("v1.0-12-gaaa1234", later), debianVersion("v1.1", later),
 	}
 	good := regexp.MustCompile(`^[0-9][A-Za-z0-9.+~]*$`)

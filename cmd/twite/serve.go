@@ -71,7 +71,7 @@ func serve(ctx context.Context, env environment, args []string) error {
 	background.Go(func() { serveMetrics(watched) })
 	backups := &scheduler{Backups: config.Backups, db: db.DB, database: config.DatabaseURL, now: time.Now, log: log}
 	beside(backups.run)
-	beside(func(ctx context.Context) { stayPresent(ctx, db.DB, db.presence) })
+	background.Go(func() { stayPresent(watched, db.DB, db.presence) })
 	tellWhatIsMissing(config, keys, log)
 	return front.serveUntilDone(ctx)
 }

@@ -8,7 +8,10 @@ import (
 	"twite/models"
 )
 
-const purgeInterval = time.Minute
+const (
+	purgeInterval = time.Minute
+	presenceLook  = 5 * time.Second // how long a restore might find nobody there after the database came back
+)
 
 // purge tidies up now and then until ctx ends.
 func purge(ctx context.Context, store *models.SessionStore, db *models.DB, events time.Duration, log *slog.Logger) {
@@ -63,7 +66,7 @@ func tidy(ctx context.Context, store *models.SessionStore, db *models.DB, events
 // acknowledged meanwhile would be lost. It ends with ctx.
 func stayPresent(ctx context.Context, db *models.DB, presence *models.Turn) {
 	defer func() { presence.End() }()
-	ticker := time.NewTicker(purgeInterval)
+	ticker := time.NewTicker(presenceLook)
 	defer ticker.Stop()
 	for {
 		select {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -75,12 +76,12 @@ func (c *wholeConn) send() (err error) {
 }
 
 // SetWriteDeadline sends what is held under the deadline that was set for it: net/http lifts that when it has written an
-// answer.
+// answer. It does not look whether that failed, and would put the next answer behind half of this one: the connection ends.
 func (c *wholeConn) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.send(); err != nil {
-		return err
+		return errors.Join(err, c.Conn.Close())
 	}
 	return c.Conn.SetWriteDeadline(t)
 }
@@ -92,6 +93,19 @@ func (c *wholeConn) Close() error {
 		c.send() // an error says that the client is gone
 	}
 	return c.Conn.Close()
+}
+
+// CloseWrite says that nothing more is sent, which net/http does where it refuses a request that it has not read.
+func (c *wholeConn) CloseWrite() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.send(); err != nil {
+		return err
+	}
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
 }
 
 // withGathering tells the handlers of a connection how an answer is gathered there. HTTPS gathers by itself.

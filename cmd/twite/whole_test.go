@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,6 +29,8 @@ type countingConn struct {
 	net.Conn
 	listener *countingListener
 }
+
+func (c countingConn) CloseWrite() error { return c.Conn.(*net.TCPConn).CloseWrite() }
 
 func (c countingConn) Write(piece []byte) (int, error) {
 	c.listener.writes.Add(1)
@@ -148,5 +152,22 @@ func TestWhatIsHeldDoesNotOutliveItsDeadline(t *testing.T) {
 	}
 	if err := whole.SetWriteDeadline(time.Time{}); err == nil {
 		t.Error("nobody has read the answer, and it counts as sent")
+	}
+	if _, err := ours.Write([]byte("the next answer")); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("another answer can follow half of one: %v", err)
+	}
+}
+
+// TestARefusalIsReadToItsEnd, though what was refused was not.
+func TestARefusalIsReadToItsEnd(t *testing.T) {
+	_, conn := serveWhole(t, func(http.ResponseWriter, *http.Request, *wholeConn) {})
+	go io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nCookie: "+strings.Repeat("x", 2<<20)+"\r\n\r\n")
+	in := bufio.NewReader(conn)
+	line, err := in.ReadString('\n')
+	if err != nil || !strings.HasPrefix(line, "HTTP/1.1 431 ") {
+		t.Errorf("it is said: %q (%v)", line, err)
+	}
+	if _, err := io.ReadAll(in); err != nil {
+		t.Errorf("the answer has no end: %v", err)
 	}
 }
