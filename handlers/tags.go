@@ -23,7 +23,7 @@ type tagCache struct {
 type tagged struct {
 	content []byte
 	tag     string
-	packed  func() []byte // the content compressed; nil where the next one cannot use it
+	packed  func() []byte // the content compressed; nil for what is too large to keep
 }
 
 // of returns what an address shows with its ETag.

@@ -39,7 +39,11 @@ func restorePostgres(ctx context.Context, backup, rawURL string, step func(what 
 		return restored, ErrDatabaseUsed
 	}
 	defer turn.End()
-	if err := checkFolder(filepath.Dir(backup)); err != nil { // before anything is changed
+	used, err := to.hasAccounts(ctx)
+	if err == nil && used { // before anything is changed
+		err = checkFolder(filepath.Dir(backup))
+	}
+	if err != nil {
 		return restored, fmt.Errorf("the database that is there would be kept beside the backup: %w", err)
 	}
 	if err := to.Migrate(ctx); errors.Is(err, ErrNewerSchema) {
@@ -47,8 +51,12 @@ func restorePostgres(ctx context.Context, backup, rawURL string, step func(what 
 	} else if err != nil {
 		return restored, fmt.Errorf("the database to replace: %w", err)
 	}
-	if restored.Kept, err = to.keep(ctx, backup, step); err != nil {
-		return restored, err
+	if used {
+		restored.Kept = keptName(backup)
+		step("Keeping the database as it is as " + restored.Kept)
+		if err := to.Backup(ctx, restored.Kept, false, func(int, int) {}); err != nil {
+			return restored, err
+		}
 	}
 	step("Putting the backup in its place")
 	return restored, to.replaceBy(ctx, from)
@@ -63,14 +71,13 @@ func checkFolder(folder string) error {
 	return errors.Join(file.Close(), os.Remove(file.Name()))
 }
 
-// keep makes a backup of what is there beside the other backup, unless nobody has an account.
-func (db *DB) keep(ctx context.Context, backup string, step func(what string)) (kept string, err error) {
-	if used, err := db.read.NewSelect().Table("users").Exists(ctx); err != nil || !used {
-		return "", err
+// hasAccounts reports whether there is anything to keep. The database may be of an older version, or have no tables yet.
+func (db *DB) hasAccounts(ctx context.Context) (bool, error) {
+	applied, err := db.recorded(ctx)
+	if _, ours := applied[migrationNames()[0]]; err != nil || !ours {
+		return false, err
 	}
-	kept = keptName(backup)
-	step("Keeping the database as it is as " + kept)
-	return kept, db.Backup(ctx, kept, false, func(int, int) {})
+	return db.read.NewSelect().Table("users").Exists(ctx)
 }
 
 // replaceBy has everything in PostgreSQL be what is in another database, of the same version.

@@ -78,7 +78,10 @@ func replaceFile(from, to string) error {
 			return err
 		}
 	}
-	return errors.Join(syncFolder(filepath.Dir(to)), os.Rename(from, to))
+	if err := syncFolder(filepath.Dir(to)); err != nil {
+		return err
+	}
+	return os.Rename(from, to)
 }
 
 // draftName is the pattern of what a file is called until it is whole.

@@ -11,7 +11,7 @@ import (
 )
 
 // candidate finds what Semantic Versioning calls a pre-release, and no "-dirty" of git's.
-var candidate = regexp.MustCompile(`^([0-9.]+)-((?:alpha|beta|pre|rc)\b|(?:alpha|beta|pre|rc)[0-9.])`)
+var candidate = regexp.MustCompile(`^([0-9.]+)-((?:alpha|beta|pre|rc)(?:\b|[0-9]))`)
 
 // debianVersion is a version as dpkg orders them: a candidate like v1.0.0-rc1 before its release, and what git describes as
 // so many commits after one behind it. Without a tag of git's, the date of the commit orders them.

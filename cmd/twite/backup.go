@@ -25,7 +25,7 @@ func backup(ctx context.Context, env environment, args []string) error {
 	if err := databaseExists(config.DatabaseURL); err != nil {
 		return err
 	}
-	if ownFile(config, words[0]) {
+	if ownFile(config.DatabaseURL, words[0]) {
 		return fmt.Errorf("%s belongs to the database itself: choose another name", words[0])
 	}
 	if err := spaceFor(config.DatabaseURL, filepath.Dir(words[0])); err != nil {
@@ -63,8 +63,8 @@ func databaseExists(url string) error {
 }
 
 // ownFile reports whether a file is the SQLite database, one of those beside it, or has the name of one.
-func ownFile(config Config, file string) bool {
-	path, ok := models.SQLitePath(config.DatabaseURL)
+func ownFile(database, file string) bool {
+	path, ok := models.SQLitePath(database)
 	if !ok {
 		return false
 	}
@@ -73,7 +73,7 @@ func ownFile(config Config, file string) bool {
 			return true
 		}
 	}
-	return config.KeyFile != "" && sameName(file, config.KeyFile)
+	return false
 }
 
 func sameName(a, b string) bool {

@@ -192,7 +192,6 @@ func TestDoctorFinds(t *testing.T) {
 	}
 }
 
-// TestDoctorFindsADamagedDatabase, and a key file that does not open what is sealed.
 // TestDoctorLeavesForeignDatabasesAlone: a wrong DATABASE_URL changes nobody else's.
 func TestDoctorLeavesForeignDatabasesAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "other.db")
@@ -211,6 +210,7 @@ func TestDoctorLeavesForeignDatabasesAlone(t *testing.T) {
 	wantFiles(t, filepath.Dir(path), "other.db")
 }
 
+// TestDoctorFindsADamagedDatabase, and a key file that does not open what is sealed.
 func TestDoctorFindsADamagedDatabase(t *testing.T) {
 	url := modelstest.URL(t)
 	path, onSQLite := models.SQLitePath(url)
