@@ -39,8 +39,7 @@ func (s *Server) checkRegister(w http.ResponseWriter, r *http.Request) error {
 		})
 		markFree(f, names, untouched)
 	}
-	p := s.page(w, r, "Create an account")
-	fields := views.RegisterFields(p, f, names)
+	fields := views.RegisterFields(f, names)
 	return s.render(w, r, status, fields, fields)
 }
 

@@ -164,7 +164,7 @@ func ActorOptions(actors []models.Actor) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var6 string
-			templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(actor.Name)
+			templ_7745c5c3_Var6, templ_7745c5c3_Err = printed(actor.Name)
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/actor.templ`, Line: 31, Col: 29}
 			}
@@ -226,7 +226,7 @@ func ActorPage(p Page, actor models.Actor, members []models.Author, total int) t
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var9 string
-			templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinStringErrs(actor.Name)
+			templ_7745c5c3_Var9, templ_7745c5c3_Err = printed(actor.Name)
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/actor.templ`, Line: 39, Col: 18}
 			}
@@ -286,7 +286,7 @@ func ActorFacts(actor models.Actor, members []models.Author, total int) templ.Co
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var11 string
-			templ_7745c5c3_Var11, templ_7745c5c3_Err = templ.JoinStringErrs(strconv.Itoa(actor.BirthYear))
+			templ_7745c5c3_Var11, templ_7745c5c3_Err = printed(strconv.Itoa(actor.BirthYear))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/actor.templ`, Line: 48, Col: 56}
 			}
@@ -305,7 +305,7 @@ func ActorFacts(actor models.Actor, members []models.Author, total int) templ.Co
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var12 string
-			templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinStringErrs(actor.Film)
+			templ_7745c5c3_Var12, templ_7745c5c3_Err = printed(actor.Film)
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/actor.templ`, Line: 51, Col: 40}
 			}
@@ -340,7 +340,7 @@ func ActorFacts(actor models.Actor, members []models.Author, total int) templ.Co
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var14 string
-				templ_7745c5c3_Var14, templ_7745c5c3_Err = templ.JoinStringErrs(actor.Name)
+				templ_7745c5c3_Var14, templ_7745c5c3_Err = printed(actor.Name)
 				if templ_7745c5c3_Err != nil {
 					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/actor.templ`, Line: 57, Col: 38}
 				}
@@ -391,7 +391,7 @@ func ActorFacts(actor models.Actor, members []models.Author, total int) templ.Co
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var15 string
-				templ_7745c5c3_Var15, templ_7745c5c3_Err = templ.JoinStringErrs("and " + strconv.Itoa(rest) + " more")
+				templ_7745c5c3_Var15, templ_7745c5c3_Err = printed("and " + strconv.Itoa(rest) + " more")
 				if templ_7745c5c3_Err != nil {
 					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/actor.templ`, Line: 69, Col: 59}
 				}

@@ -109,7 +109,7 @@ func ConfirmEmailForm(p Page, f Form, use models.TokenUse, token string) templ.C
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var5 string
-			templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinStringErrs(use.Email)
+			templ_7745c5c3_Var5, templ_7745c5c3_Err = printed(use.Email)
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/email.templ`, Line: 17, Col: 19}
 			}
@@ -122,7 +122,7 @@ func ConfirmEmailForm(p Page, f Form, use models.TokenUse, token string) templ.C
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var6 string
-			templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs("@" + use.Username)
+			templ_7745c5c3_Var6, templ_7745c5c3_Err = printed("@" + use.Username)
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/email.templ`, Line: 17, Col: 79}
 			}
@@ -243,7 +243,7 @@ func UndoEmailForm(p Page, f Form, use models.TokenUse, token string) templ.Comp
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var11 string
-			templ_7745c5c3_Var11, templ_7745c5c3_Err = templ.JoinStringErrs(use.Email)
+			templ_7745c5c3_Var11, templ_7745c5c3_Err = printed(use.Email)
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/email.templ`, Line: 34, Col: 19}
 			}
@@ -256,7 +256,7 @@ func UndoEmailForm(p Page, f Form, use models.TokenUse, token string) templ.Comp
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var12 string
-			templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinStringErrs("@" + use.Username)
+			templ_7745c5c3_Var12, templ_7745c5c3_Err = printed("@" + use.Username)
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/email.templ`, Line: 34, Col: 69}
 			}
@@ -308,7 +308,7 @@ func emailState(p Page, pending string) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var14 string
-			templ_7745c5c3_Var14, templ_7745c5c3_Err = templ.JoinStringErrs(pending)
+			templ_7745c5c3_Var14, templ_7745c5c3_Err = printed(pending)
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/email.templ`, Line: 43, Col: 55}
 			}

@@ -44,7 +44,7 @@ func ExportPage(account models.AccountData, posts templ.Component) templ.Compone
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var2 string
-		templ_7745c5c3_Var2, templ_7745c5c3_Err = templ.JoinStringErrs("@" + account.Username + " · " + siteName)
+		templ_7745c5c3_Var2, templ_7745c5c3_Err = printed("@" + account.Username + " · " + siteName)
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 18, Col: 54}
 		}
@@ -57,7 +57,7 @@ func ExportPage(account models.AccountData, posts templ.Component) templ.Compone
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var3 string
-		templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinStringErrs(account.Name())
+		templ_7745c5c3_Var3, templ_7745c5c3_Err = printed(account.Name())
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 30, Col: 34}
 		}
@@ -123,7 +123,7 @@ func ExportPage(account models.AccountData, posts templ.Component) templ.Compone
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var4 string
-			templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinStringErrs(models.Device(s.Browser))
+			templ_7745c5c3_Var4, templ_7745c5c3_Err = printed(models.Device(s.Browser))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 49, Col: 35}
 			}
@@ -136,7 +136,7 @@ func ExportPage(account models.AccountData, posts templ.Component) templ.Compone
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var5 string
-			templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinStringErrs(s.IP)
+			templ_7745c5c3_Var5, templ_7745c5c3_Err = printed(s.IP)
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 49, Col: 45}
 			}
@@ -149,7 +149,7 @@ func ExportPage(account models.AccountData, posts templ.Component) templ.Compone
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var6 string
-			templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(exportTime(s.CreatedAt))
+			templ_7745c5c3_Var6, templ_7745c5c3_Err = printed(exportTime(s.CreatedAt))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 49, Col: 79}
 			}
@@ -162,7 +162,7 @@ func ExportPage(account models.AccountData, posts templ.Component) templ.Compone
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var7 string
-			templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinStringErrs(exportTime(s.LastSeen))
+			templ_7745c5c3_Var7, templ_7745c5c3_Err = printed(exportTime(s.LastSeen))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 49, Col: 109}
 			}
@@ -185,7 +185,7 @@ func ExportPage(account models.AccountData, posts templ.Component) templ.Compone
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var8 string
-			templ_7745c5c3_Var8, templ_7745c5c3_Err = templ.JoinStringErrs(exportTime(e.CreatedAt))
+			templ_7745c5c3_Var8, templ_7745c5c3_Err = printed(exportTime(e.CreatedAt))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 55, Col: 34}
 			}
@@ -198,7 +198,7 @@ func ExportPage(account models.AccountData, posts templ.Component) templ.Compone
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var9 string
-			templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinStringErrs(eventText(models.SecurityEvent{Kind: e.Kind, Detail: e.Detail}))
+			templ_7745c5c3_Var9, templ_7745c5c3_Err = printed(eventText(models.SecurityEvent{Kind: e.Kind, Detail: e.Detail}))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 55, Col: 103}
 			}
@@ -211,7 +211,7 @@ func ExportPage(account models.AccountData, posts templ.Component) templ.Compone
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var10 string
-			templ_7745c5c3_Var10, templ_7745c5c3_Err = templ.JoinStringErrs(models.Device(e.Browser))
+			templ_7745c5c3_Var10, templ_7745c5c3_Err = printed(models.Device(e.Browser))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 55, Col: 133}
 			}
@@ -224,7 +224,7 @@ func ExportPage(account models.AccountData, posts templ.Component) templ.Compone
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var11 string
-			templ_7745c5c3_Var11, templ_7745c5c3_Err = templ.JoinStringErrs(e.IP)
+			templ_7745c5c3_Var11, templ_7745c5c3_Err = printed(e.IP)
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 55, Col: 143}
 			}
@@ -243,7 +243,7 @@ func ExportPage(account models.AccountData, posts templ.Component) templ.Compone
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var12 string
-			templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinStringErrs(k.Name)
+			templ_7745c5c3_Var12, templ_7745c5c3_Err = printed(k.Name)
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 58, Col: 28}
 			}
@@ -256,7 +256,7 @@ func ExportPage(account models.AccountData, posts templ.Component) templ.Compone
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var13 string
-			templ_7745c5c3_Var13, templ_7745c5c3_Err = templ.JoinStringErrs(exportTime(k.CreatedAt))
+			templ_7745c5c3_Var13, templ_7745c5c3_Err = printed(exportTime(k.CreatedAt))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 58, Col: 66}
 			}
@@ -275,7 +275,7 @@ func ExportPage(account models.AccountData, posts templ.Component) templ.Compone
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var14 string
-			templ_7745c5c3_Var14, templ_7745c5c3_Err = templ.JoinStringErrs(strconv.Itoa(account.RecoveryCodes))
+			templ_7745c5c3_Var14, templ_7745c5c3_Err = printed(strconv.Itoa(account.RecoveryCodes))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 61, Col: 98}
 			}
@@ -303,7 +303,7 @@ func ExportPage(account models.AccountData, posts templ.Component) templ.Compone
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var15 string
-				templ_7745c5c3_Var15, templ_7745c5c3_Err = templ.JoinStringErrs(exportTime(i.CreatedAt))
+				templ_7745c5c3_Var15, templ_7745c5c3_Err = printed(exportTime(i.CreatedAt))
 				if templ_7745c5c3_Err != nil {
 					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 68, Col: 35}
 				}
@@ -316,7 +316,7 @@ func ExportPage(account models.AccountData, posts templ.Component) templ.Compone
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var16 string
-				templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.JoinStringErrs(i.Note)
+				templ_7745c5c3_Var16, templ_7745c5c3_Err = printed(i.Note)
 				if templ_7745c5c3_Err != nil {
 					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 68, Col: 47}
 				}
@@ -329,7 +329,7 @@ func ExportPage(account models.AccountData, posts templ.Component) templ.Compone
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var17 string
-				templ_7745c5c3_Var17, templ_7745c5c3_Err = templ.JoinStringErrs(strconv.Itoa(i.Uses))
+				templ_7745c5c3_Var17, templ_7745c5c3_Err = printed(strconv.Itoa(i.Uses))
 				if templ_7745c5c3_Err != nil {
 					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 68, Col: 73}
 				}
@@ -342,7 +342,7 @@ func ExportPage(account models.AccountData, posts templ.Component) templ.Compone
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var18 string
-				templ_7745c5c3_Var18, templ_7745c5c3_Err = templ.JoinStringErrs(strconv.Itoa(i.MaxUses))
+				templ_7745c5c3_Var18, templ_7745c5c3_Err = printed(strconv.Itoa(i.MaxUses))
 				if templ_7745c5c3_Err != nil {
 					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 68, Col: 104}
 				}
@@ -404,7 +404,7 @@ func exportFact(name, value string) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var20 string
-			templ_7745c5c3_Var20, templ_7745c5c3_Err = templ.JoinStringErrs(name)
+			templ_7745c5c3_Var20, templ_7745c5c3_Err = printed(name)
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 80, Col: 12}
 			}
@@ -417,7 +417,7 @@ func exportFact(name, value string) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var21 string
-			templ_7745c5c3_Var21, templ_7745c5c3_Err = templ.JoinStringErrs(value)
+			templ_7745c5c3_Var21, templ_7745c5c3_Err = printed(value)
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 81, Col: 37}
 			}
@@ -464,7 +464,7 @@ func ExportPosts(posts []models.Post) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var23 string
-			templ_7745c5c3_Var23, templ_7745c5c3_Err = templ.JoinStringErrs(postID("post", post))
+			templ_7745c5c3_Var23, templ_7745c5c3_Err = printed(postID("post", post))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 88, Col: 36}
 			}
@@ -477,7 +477,7 @@ func ExportPosts(posts []models.Post) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var24 string
-			templ_7745c5c3_Var24, templ_7745c5c3_Err = templ.JoinStringErrs(machineTime(post.Timestamp))
+			templ_7745c5c3_Var24, templ_7745c5c3_Err = printed(machineTime(post.Timestamp))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 90, Col: 48}
 			}
@@ -490,7 +490,7 @@ func ExportPosts(posts []models.Post) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var25 string
-			templ_7745c5c3_Var25, templ_7745c5c3_Err = templ.JoinStringErrs(fullTime(post.Timestamp))
+			templ_7745c5c3_Var25, templ_7745c5c3_Err = printed(fullTime(post.Timestamp))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 90, Col: 77}
 			}
@@ -504,7 +504,7 @@ func ExportPosts(posts []models.Post) templ.Component {
 			}
 			if post.EditedAt != nil {
 				var templ_7745c5c3_Var26 string
-				templ_7745c5c3_Var26, templ_7745c5c3_Err = templ.JoinStringErrs(", edited " + fullTime(*post.EditedAt))
+				templ_7745c5c3_Var26, templ_7745c5c3_Err = printed(", edited " + fullTime(*post.EditedAt))
 				if templ_7745c5c3_Err != nil {
 					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 92, Col: 45}
 				}
@@ -518,7 +518,7 @@ func ExportPosts(posts []models.Post) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var27 string
-			templ_7745c5c3_Var27, templ_7745c5c3_Err = templ.JoinStringErrs(post.Body)
+			templ_7745c5c3_Var27, templ_7745c5c3_Err = printed(post.Body)
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/export.templ`, Line: 95, Col: 41}
 			}

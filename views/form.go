@@ -2,7 +2,6 @@ package views
 
 import (
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -57,29 +56,22 @@ const (
 )
 
 // registerInputs are the fields of the registration form, in order.
-func registerInputs() []input {
-	return []input{
-		{
-			Name: "username", Label: "Username", Required: true, Autocomplete: "username", Verbatim: true, Check: onPause, Free: "free",
-			Hint: "Letters, digits, - and _. It is your address here: /@name.",
-		},
-		{
-			Name: "email", Label: "Email", Type: "email", Required: true, Autocomplete: "email", Check: onPause, Free: "fine",
-			Hint: "For signing in. Nobody else sees it.",
-		},
-		{
-			Name: "password", Label: "Password", Type: "password", Required: true, Autocomplete: "new-password", Check: onLeaving,
-			Hint: passwordHint,
-		},
-		{
-			Name: "password2", Label: "Repeat password", Type: "password", Required: true, Autocomplete: "new-password", Check: onLeaving,
-		},
-	}
-}
-
-// chosen returns those inputs whose names are asked for.
-func chosen(inputs []input, names []string) []input {
-	return slices.DeleteFunc(inputs, func(in input) bool { return !slices.Contains(names, in.Name) })
+var registerInputs = []input{
+	{
+		Name: "username", Label: "Username", Required: true, Autocomplete: "username", Verbatim: true, Check: onPause, Free: "free",
+		Hint: "Letters, digits, - and _. It is your address here: /@name.",
+	},
+	{
+		Name: "email", Label: "Email", Type: "email", Required: true, Autocomplete: "email", Check: onPause, Free: "fine",
+		Hint: "For signing in. Nobody else sees it.",
+	},
+	{
+		Name: "password", Label: "Password", Type: "password", Required: true, Autocomplete: "new-password", Check: onLeaving,
+		Hint: passwordHint,
+	},
+	{
+		Name: "password2", Label: "Repeat password", Type: "password", Required: true, Autocomplete: "new-password", Check: onLeaving,
+	},
 }
 
 var passwordHint = "At least " + strconv.Itoa(models.PasswordMin) + " characters. A few words in a row are easy to keep in mind."

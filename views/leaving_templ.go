@@ -103,7 +103,7 @@ func ExportPanel(p Page, export *models.Export) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var4 string
-			templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinStringErrs(strconv.Itoa(export.Percent()))
+			templ_7745c5c3_Var4, templ_7745c5c3_Err = printed(strconv.Itoa(export.Percent()))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/leaving.templ`, Line: 30, Col: 83}
 			}
@@ -116,7 +116,7 @@ func ExportPanel(p Page, export *models.Export) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var5 string
-			templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinStringErrs(strconv.Itoa(export.Percent()))
+			templ_7745c5c3_Var5, templ_7745c5c3_Err = printed(strconv.Itoa(export.Percent()))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/leaving.templ`, Line: 31, Col: 61}
 			}
@@ -139,7 +139,7 @@ func ExportPanel(p Page, export *models.Export) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var6 string
-				templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(fullTime(*export.FinishedAt))
+				templ_7745c5c3_Var6, templ_7745c5c3_Err = printed(fullTime(*export.FinishedAt))
 				if templ_7745c5c3_Err != nil {
 					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/leaving.templ`, Line: 39, Col: 52}
 				}
@@ -152,7 +152,7 @@ func ExportPanel(p Page, export *models.Export) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var7 string
-				templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinStringErrs(fullTime(*export.ExpiresAt))
+				templ_7745c5c3_Var7, templ_7745c5c3_Err = printed(fullTime(*export.ExpiresAt))
 				if templ_7745c5c3_Err != nil {
 					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/leaving.templ`, Line: 39, Col: 99}
 				}
@@ -241,7 +241,7 @@ func askExport(text string) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var10 string
-		templ_7745c5c3_Var10, templ_7745c5c3_Err = templ.JoinStringErrs(text)
+		templ_7745c5c3_Var10, templ_7745c5c3_Err = printed(text)
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/leaving.templ`, Line: 56, Col: 37}
 		}
@@ -349,7 +349,7 @@ func SettingsDeleteForm(p Page, f Form, grace time.Duration) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var15 string
-			templ_7745c5c3_Var15, templ_7745c5c3_Err = templ.JoinStringErrs(fullTime(p.Now.Add(grace)))
+			templ_7745c5c3_Var15, templ_7745c5c3_Err = printed(fullTime(p.Now.Add(grace)))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/leaving.templ`, Line: 75, Col: 42}
 			}
@@ -362,7 +362,7 @@ func SettingsDeleteForm(p Page, f Form, grace time.Duration) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var16 string
-			templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.JoinStringErrs("@" + p.Viewer.Username)
+			templ_7745c5c3_Var16, templ_7745c5c3_Err = printed("@" + p.Viewer.Username)
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/leaving.templ`, Line: 76, Col: 154}
 			}

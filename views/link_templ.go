@@ -306,7 +306,7 @@ func OpenLinkForm(use models.TokenUse, token string) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var12 string
-			templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinStringErrs("@" + use.Username)
+			templ_7745c5c3_Var12, templ_7745c5c3_Err = printed("@" + use.Username)
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/link.templ`, Line: 52, Col: 39}
 			}

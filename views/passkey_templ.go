@@ -121,7 +121,7 @@ func passkey(p Page, k models.Passkey, f Form) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var3 string
-		templ_7745c5c3_Var3, templ_7745c5c3_Err = templ.JoinStringErrs(strconv.FormatInt(k.ID, 10))
+		templ_7745c5c3_Var3, templ_7745c5c3_Err = printed(strconv.FormatInt(k.ID, 10))
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/passkey.templ`, Line: 47, Col: 42}
 		}
@@ -134,7 +134,7 @@ func passkey(p Page, k models.Passkey, f Form) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var4 string
-		templ_7745c5c3_Var4, templ_7745c5c3_Err = templ.JoinStringErrs(k.Name)
+		templ_7745c5c3_Var4, templ_7745c5c3_Err = printed(k.Name)
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/passkey.templ`, Line: 48, Col: 27}
 		}
@@ -147,7 +147,7 @@ func passkey(p Page, k models.Passkey, f Form) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var5 string
-		templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinStringErrs(" ")
+		templ_7745c5c3_Var5, templ_7745c5c3_Err = printed(" ")
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/passkey.templ`, Line: 50, Col: 13}
 		}
@@ -161,7 +161,7 @@ func passkey(p Page, k models.Passkey, f Form) templ.Component {
 		}
 		if k.LastUsedAt != nil {
 			var templ_7745c5c3_Var6 string
-			templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(" ")
+			templ_7745c5c3_Var6, templ_7745c5c3_Err = printed(" ")
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/passkey.templ`, Line: 53, Col: 9}
 			}
@@ -174,7 +174,7 @@ func passkey(p Page, k models.Passkey, f Form) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var7 string
-			templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinStringErrs(" ")
+			templ_7745c5c3_Var7, templ_7745c5c3_Err = printed(" ")
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/passkey.templ`, Line: 53, Col: 28}
 			}
@@ -188,7 +188,7 @@ func passkey(p Page, k models.Passkey, f Form) templ.Component {
 			}
 		} else {
 			var templ_7745c5c3_Var8 string
-			templ_7745c5c3_Var8, templ_7745c5c3_Err = templ.JoinStringErrs(" ")
+			templ_7745c5c3_Var8, templ_7745c5c3_Err = printed(" ")
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/passkey.templ`, Line: 56, Col: 9}
 			}
@@ -219,7 +219,7 @@ func passkey(p Page, k models.Passkey, f Form) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var10 string
-		templ_7745c5c3_Var10, templ_7745c5c3_Err = templ.JoinStringErrs(passkeyPath(k, "remove"))
+		templ_7745c5c3_Var10, templ_7745c5c3_Err = printed(passkeyPath(k, "remove"))
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/passkey.templ`, Line: 59, Col: 97}
 		}
@@ -240,7 +240,7 @@ func passkey(p Page, k models.Passkey, f Form) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var11 string
-		templ_7745c5c3_Var11, templ_7745c5c3_Err = templ.JoinStringErrs(" ")
+		templ_7745c5c3_Var11, templ_7745c5c3_Err = printed(" ")
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/passkey.templ`, Line: 61, Col: 43}
 		}
@@ -253,7 +253,7 @@ func passkey(p Page, k models.Passkey, f Form) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var12 string
-		templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinStringErrs(k.Name)
+		templ_7745c5c3_Var12, templ_7745c5c3_Err = printed(k.Name)
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/passkey.templ`, Line: 61, Col: 74}
 		}
@@ -276,7 +276,7 @@ func passkey(p Page, k models.Passkey, f Form) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var13 string
-		templ_7745c5c3_Var13, templ_7745c5c3_Err = templ.JoinStringErrs(" ")
+		templ_7745c5c3_Var13, templ_7745c5c3_Err = printed(" ")
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/passkey.templ`, Line: 64, Col: 23}
 		}
@@ -289,7 +289,7 @@ func passkey(p Page, k models.Passkey, f Form) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var14 string
-		templ_7745c5c3_Var14, templ_7745c5c3_Err = templ.JoinStringErrs(k.Name)
+		templ_7745c5c3_Var14, templ_7745c5c3_Err = printed(k.Name)
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/passkey.templ`, Line: 64, Col: 54}
 		}
@@ -315,7 +315,7 @@ func passkey(p Page, k models.Passkey, f Form) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var16 string
-		templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.JoinStringErrs(passkeyPath(k, "rename"))
+		templ_7745c5c3_Var16, templ_7745c5c3_Err = printed(passkeyPath(k, "rename"))
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/passkey.templ`, Line: 65, Col: 109}
 		}
@@ -464,7 +464,7 @@ func passkeyButton(path, target, class string) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var22 string
-		templ_7745c5c3_Var22, templ_7745c5c3_Err = templ.JoinStringErrs(templ.CSSClasses(templ_7745c5c3_Var21).String())
+		templ_7745c5c3_Var22, templ_7745c5c3_Err = printed(templ.CSSClasses(templ_7745c5c3_Var21).String())
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/passkey.templ`, Line: 1, Col: 0}
 		}
@@ -477,7 +477,7 @@ func passkeyButton(path, target, class string) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var23 string
-		templ_7745c5c3_Var23, templ_7745c5c3_Err = templ.JoinStringErrs(path + "/options")
+		templ_7745c5c3_Var23, templ_7745c5c3_Err = printed(path + "/options")
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/passkey.templ`, Line: 92, Col: 68}
 		}
@@ -490,7 +490,7 @@ func passkeyButton(path, target, class string) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var24 string
-		templ_7745c5c3_Var24, templ_7745c5c3_Err = templ.JoinStringErrs(path)
+		templ_7745c5c3_Var24, templ_7745c5c3_Err = printed(path)
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/passkey.templ`, Line: 92, Col: 90}
 		}
@@ -503,7 +503,7 @@ func passkeyButton(path, target, class string) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var25 string
-		templ_7745c5c3_Var25, templ_7745c5c3_Err = templ.JoinStringErrs(target)
+		templ_7745c5c3_Var25, templ_7745c5c3_Err = printed(target)
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/passkey.templ`, Line: 92, Col: 142}
 		}

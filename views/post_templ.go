@@ -117,7 +117,7 @@ func FrontPage(p Page, t Timeline) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var5 string
-			templ_7745c5c3_Var5, templ_7745c5c3_Err = templ.JoinStringErrs(p.about())
+			templ_7745c5c3_Var5, templ_7745c5c3_Err = printed(p.about())
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 23, Col: 17}
 			}
@@ -145,7 +145,7 @@ func FrontPage(p Page, t Timeline) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var7 string
-			templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinStringErrs(templ.CSSClasses(templ_7745c5c3_Var6).String())
+			templ_7745c5c3_Var7, templ_7745c5c3_Err = printed(templ.CSSClasses(templ_7745c5c3_Var6).String())
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 1, Col: 0}
 			}
@@ -260,7 +260,7 @@ func Posts(p Page, t Timeline) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var11 string
-			templ_7745c5c3_Var11, templ_7745c5c3_Err = templ.JoinStringErrs(t.Older)
+			templ_7745c5c3_Var11, templ_7745c5c3_Err = printed(t.Older)
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 48, Col: 79}
 			}
@@ -287,7 +287,7 @@ func Posts(p Page, t Timeline) templ.Component {
 				}
 				ctx = templ.InitializeContext(ctx)
 				var templ_7745c5c3_Var13 string
-				templ_7745c5c3_Var13, templ_7745c5c3_Err = templ.JoinStringErrs(t.Empty)
+				templ_7745c5c3_Var13, templ_7745c5c3_Err = printed(t.Empty)
 				if templ_7745c5c3_Err != nil {
 					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 52, Col: 12}
 				}
@@ -429,7 +429,7 @@ func composer(p Page, f Form, focus bool) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var17 string
-		templ_7745c5c3_Var17, templ_7745c5c3_Err = templ.JoinStringErrs(f.Value("draft_key"))
+		templ_7745c5c3_Var17, templ_7745c5c3_Err = printed(f.Value("draft_key"))
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 76, Col: 68}
 		}
@@ -615,7 +615,7 @@ func article(v postView, focus bool) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var24 string
-		templ_7745c5c3_Var24, templ_7745c5c3_Err = templ.JoinStringErrs(v.elementID("post"))
+		templ_7745c5c3_Var24, templ_7745c5c3_Err = printed(v.elementID("post"))
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 107, Col: 26}
 		}
@@ -628,7 +628,7 @@ func article(v postView, focus bool) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var25 string
-		templ_7745c5c3_Var25, templ_7745c5c3_Err = templ.JoinStringErrs(v.elementID("by"))
+		templ_7745c5c3_Var25, templ_7745c5c3_Err = printed(v.elementID("by"))
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 109, Col: 37}
 		}
@@ -659,7 +659,7 @@ func article(v postView, focus bool) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var26 string
-		templ_7745c5c3_Var26, templ_7745c5c3_Err = templ.JoinStringErrs(v.elementID("by"))
+		templ_7745c5c3_Var26, templ_7745c5c3_Err = printed(v.elementID("by"))
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 116, Col: 39}
 		}
@@ -785,7 +785,7 @@ func body(text string) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var30 string
-				templ_7745c5c3_Var30, templ_7745c5c3_Err = templ.JoinStringErrs(s.Text)
+				templ_7745c5c3_Var30, templ_7745c5c3_Err = printed(s.Text)
 				if templ_7745c5c3_Err != nil {
 					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 140, Col: 60}
 				}
@@ -816,7 +816,7 @@ func body(text string) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var32 string
-				templ_7745c5c3_Var32, templ_7745c5c3_Err = templ.JoinStringErrs(s.Text)
+				templ_7745c5c3_Var32, templ_7745c5c3_Err = printed(s.Text)
 				if templ_7745c5c3_Err != nil {
 					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 142, Col: 46}
 				}
@@ -834,7 +834,7 @@ func body(text string) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var33 string
-				templ_7745c5c3_Var33, templ_7745c5c3_Err = templ.JoinStringErrs(s.Text)
+				templ_7745c5c3_Var33, templ_7745c5c3_Err = printed(s.Text)
 				if templ_7745c5c3_Err != nil {
 					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 144, Col: 31}
 				}
@@ -848,7 +848,7 @@ func body(text string) templ.Component {
 				}
 			default:
 				var templ_7745c5c3_Var34 string
-				templ_7745c5c3_Var34, templ_7745c5c3_Err = templ.JoinStringErrs(s.Text)
+				templ_7745c5c3_Var34, templ_7745c5c3_Err = printed(s.Text)
 				if templ_7745c5c3_Err != nil {
 					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 146, Col: 13}
 				}
@@ -930,7 +930,7 @@ func ownerAction(post models.Post, action, text string) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var37 string
-		templ_7745c5c3_Var37, templ_7745c5c3_Err = templ.JoinStringErrs(postID(action, post))
+		templ_7745c5c3_Var37, templ_7745c5c3_Err = printed(postID(action, post))
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 160, Col: 29}
 		}
@@ -956,7 +956,7 @@ func ownerAction(post models.Post, action, text string) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var39 string
-		templ_7745c5c3_Var39, templ_7745c5c3_Err = templ.JoinStringErrs(postPath(post, action))
+		templ_7745c5c3_Var39, templ_7745c5c3_Err = printed(postPath(post, action))
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 160, Col: 100}
 		}
@@ -969,7 +969,7 @@ func ownerAction(post models.Post, action, text string) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var40 string
-		templ_7745c5c3_Var40, templ_7745c5c3_Err = templ.JoinStringErrs(text)
+		templ_7745c5c3_Var40, templ_7745c5c3_Err = printed(text)
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 160, Col: 167}
 		}
@@ -1026,7 +1026,7 @@ func PostPage(p Page, post models.Post) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var43 string
-			templ_7745c5c3_Var43, templ_7745c5c3_Err = templ.JoinStringErrs("Post by " + post.Author.Name())
+			templ_7745c5c3_Var43, templ_7745c5c3_Err = printed("Post by " + post.Author.Name())
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 166, Col: 54}
 			}
@@ -1213,7 +1213,7 @@ func editForm(p Page, post models.Post, f Form, inPlace bool) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var51 string
-		templ_7745c5c3_Var51, templ_7745c5c3_Err = templ.JoinStringErrs(postID("post", post))
+		templ_7745c5c3_Var51, templ_7745c5c3_Err = printed(postID("post", post))
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 191, Col: 27}
 		}
@@ -1244,7 +1244,7 @@ func editForm(p Page, post models.Post, f Form, inPlace bool) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var53 string
-			templ_7745c5c3_Var53, templ_7745c5c3_Err = templ.JoinStringErrs(postPath(post, ""))
+			templ_7745c5c3_Var53, templ_7745c5c3_Err = printed(postPath(post, ""))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 198, Col: 36}
 			}
@@ -1348,7 +1348,7 @@ func cancel(post models.Post, action string, inPlace bool) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var56 string
-			templ_7745c5c3_Var56, templ_7745c5c3_Err = templ.JoinStringErrs(postID(action, post))
+			templ_7745c5c3_Var56, templ_7745c5c3_Err = printed(postID(action, post))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 223, Col: 28}
 			}
@@ -1361,7 +1361,7 @@ func cancel(post models.Post, action string, inPlace bool) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var57 string
-			templ_7745c5c3_Var57, templ_7745c5c3_Err = templ.JoinStringErrs(postPath(post, ""))
+			templ_7745c5c3_Var57, templ_7745c5c3_Err = printed(postPath(post, ""))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 224, Col: 35}
 			}
@@ -1495,7 +1495,7 @@ func deleteForm(post models.Post, inPlace bool) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var62 string
-		templ_7745c5c3_Var62, templ_7745c5c3_Err = templ.JoinStringErrs(postID("post", post))
+		templ_7745c5c3_Var62, templ_7745c5c3_Err = printed(postID("post", post))
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 246, Col: 27}
 		}
@@ -1521,7 +1521,7 @@ func deleteForm(post models.Post, inPlace bool) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var64 string
-		templ_7745c5c3_Var64, templ_7745c5c3_Err = templ.JoinStringErrs(postID("ask", post))
+		templ_7745c5c3_Var64, templ_7745c5c3_Err = printed(postID("ask", post))
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 250, Col: 39}
 		}
@@ -1539,7 +1539,7 @@ func deleteForm(post models.Post, inPlace bool) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var65 string
-			templ_7745c5c3_Var65, templ_7745c5c3_Err = templ.JoinStringErrs(postPath(post, "delete"))
+			templ_7745c5c3_Var65, templ_7745c5c3_Err = printed(postPath(post, "delete"))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 252, Col: 42}
 			}
@@ -1565,7 +1565,7 @@ func deleteForm(post models.Post, inPlace bool) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var66 string
-		templ_7745c5c3_Var66, templ_7745c5c3_Err = templ.JoinStringErrs(postID("ask", post))
+		templ_7745c5c3_Var66, templ_7745c5c3_Err = printed(postID("ask", post))
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/post.templ`, Line: 259, Col: 29}
 		}

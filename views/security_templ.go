@@ -161,7 +161,7 @@ func appSection(factors models.Factors) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var6 string
-			templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(totpPath + "/disable")
+			templ_7745c5c3_Var6, templ_7745c5c3_Err = printed(totpPath + "/disable")
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/security.templ`, Line: 37, Col: 108}
 			}
@@ -235,7 +235,7 @@ func recoverySection(factors models.Factors) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var9 string
-		templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinStringErrs(codesLeft(strconv.Itoa(factors.RecoveryCodes)))
+		templ_7745c5c3_Var9, templ_7745c5c3_Err = printed(codesLeft(strconv.Itoa(factors.RecoveryCodes)))
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/security.templ`, Line: 51, Col: 115}
 		}
@@ -261,7 +261,7 @@ func recoverySection(factors models.Factors) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var11 string
-		templ_7745c5c3_Var11, templ_7745c5c3_Err = templ.JoinStringErrs(codesPath)
+		templ_7745c5c3_Var11, templ_7745c5c3_Err = printed(codesPath)
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/security.templ`, Line: 52, Col: 83}
 		}
@@ -287,7 +287,7 @@ func recoverySection(factors models.Factors) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var13 string
-		templ_7745c5c3_Var13, templ_7745c5c3_Err = templ.JoinStringErrs(templ.CSSClasses(templ_7745c5c3_Var12).String())
+		templ_7745c5c3_Var13, templ_7745c5c3_Err = printed(templ.CSSClasses(templ_7745c5c3_Var12).String())
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/security.templ`, Line: 1, Col: 0}
 		}
@@ -345,7 +345,7 @@ func eventSection(p Page, events []models.SecurityEvent) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var15 string
-			templ_7745c5c3_Var15, templ_7745c5c3_Err = templ.JoinStringErrs(eventText(e))
+			templ_7745c5c3_Var15, templ_7745c5c3_Err = printed(eventText(e))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/security.templ`, Line: 68, Col: 22}
 			}
@@ -359,7 +359,7 @@ func eventSection(p Page, events []models.SecurityEvent) templ.Component {
 			}
 			if e.IP != "" {
 				var templ_7745c5c3_Var16 string
-				templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.JoinStringErrs(models.Device(e.UserAgent))
+				templ_7745c5c3_Var16, templ_7745c5c3_Err = printed(models.Device(e.UserAgent))
 				if templ_7745c5c3_Err != nil {
 					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/security.templ`, Line: 71, Col: 35}
 				}
@@ -372,7 +372,7 @@ func eventSection(p Page, events []models.SecurityEvent) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var17 string
-				templ_7745c5c3_Var17, templ_7745c5c3_Err = templ.JoinStringErrs(e.IP)
+				templ_7745c5c3_Var17, templ_7745c5c3_Err = printed(e.IP)
 				if templ_7745c5c3_Err != nil {
 					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/security.templ`, Line: 71, Col: 47}
 				}
@@ -385,7 +385,7 @@ func eventSection(p Page, events []models.SecurityEvent) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var18 string
-				templ_7745c5c3_Var18, templ_7745c5c3_Err = templ.JoinStringErrs(" ")
+				templ_7745c5c3_Var18, templ_7745c5c3_Err = printed(" ")
 				if templ_7745c5c3_Err != nil {
 					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/security.templ`, Line: 71, Col: 57}
 				}
@@ -530,7 +530,7 @@ func TOTPForm(p Page, f Form, setup TOTPSetup) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var24 string
-				templ_7745c5c3_Var24, templ_7745c5c3_Err = templ.JoinStringErrs(setup.Secret)
+				templ_7745c5c3_Var24, templ_7745c5c3_Err = printed(setup.Secret)
 				if templ_7745c5c3_Err != nil {
 					return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/security.templ`, Line: 98, Col: 85}
 				}
@@ -603,7 +603,7 @@ func qrCode(code QRCode) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var27 string
-		templ_7745c5c3_Var27, templ_7745c5c3_Err = templ.JoinStringErrs(code.viewBox())
+		templ_7745c5c3_Var27, templ_7745c5c3_Err = printed(code.viewBox())
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/security.templ`, Line: 110, Col: 84}
 		}
@@ -616,7 +616,7 @@ func qrCode(code QRCode) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var28 string
-		templ_7745c5c3_Var28, templ_7745c5c3_Err = templ.JoinStringErrs(code.Path)
+		templ_7745c5c3_Var28, templ_7745c5c3_Err = printed(code.Path)
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/security.templ`, Line: 112, Col: 34}
 		}
@@ -717,7 +717,7 @@ func RecoveryCodes(codes []string) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var32 string
-			templ_7745c5c3_Var32, templ_7745c5c3_Err = templ.JoinStringErrs(dashed(code))
+			templ_7745c5c3_Var32, templ_7745c5c3_Err = printed(dashed(code))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/security.templ`, Line: 131, Col: 28}
 			}

@@ -58,7 +58,7 @@ func TestWrongFieldsAreTiedToTheirMessages(t *testing.T) {
 }
 
 func TestRegisterFieldsAreTheOnesAskedFor(t *testing.T) {
-	html := render(t, RegisterFields(Page{}, Form{}, []string{"password2", "email", "nonsense"}))
+	html := render(t, RegisterFields(Form{}, []string{"password2", "email", "nonsense"}))
 	roots := regexp.MustCompile(`id="field-(\w+)"`).FindAllStringSubmatch(html, -1)
 	if len(roots) != 2 || roots[0][1] != "email" || roots[1][1] != "password2" {
 		t.Errorf("got %v", roots)
