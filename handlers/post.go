@@ -72,6 +72,9 @@ func (s *Server) createPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if !partial(r) {
+		return s.leave(w, r, flashPosted, homePath)
+	}
 	post.Author = author(r)
 	p := s.page(w, r, "")
 	return s.finish(w, r, flashPosted, homePath, views.PostCreated(p, newComposer(nil), *post), views.Title(p))

@@ -68,7 +68,7 @@ func Open(ctx context.Context, rawURL string) (*DB, error) {
 	db := &DB{Now: time.Now, Limited: func(string) {}}
 	var err error
 	if path, ok := strings.CutPrefix(rawURL, "sqlite:"); ok {
-		err = db.openSQLite(path)
+		err = db.openSQLite(ctx, path)
 	} else if strings.HasPrefix(rawURL, "postgres://") || strings.HasPrefix(rawURL, "postgresql://") {
 		err = db.openPostgres(rawURL)
 	} else {
@@ -98,7 +98,7 @@ func (db *DB) firstPing(ctx context.Context) (err error) {
 	return err
 }
 
-func (db *DB) openSQLite(path string) error {
+func (db *DB) openSQLite(ctx context.Context, path string) error {
 	if path == "" {
 		return errors.New("the database URL sqlite: must name a file, as in sqlite:twite.db")
 	}
@@ -111,6 +111,9 @@ func (db *DB) openSQLite(path string) error {
 		return fmt.Errorf("the database file cannot be opened: %w", err)
 	}
 	file.Close()
+	if foreign, err := foreign(ctx, path); err == nil && foreign { // else what comes next says what is wrong with the file
+		return fmt.Errorf("%s is a SQLite database, but not one of Twite's", path)
+	}
 
 	absolute, err := filepath.Abs(path)
 	if err != nil {
@@ -146,6 +149,22 @@ func (db *DB) openSQLite(path string) error {
 	db.commits = &commitQueue{now: func() time.Time { return db.Now() }, changes: db.changes}
 	db.limiter = &memoryLimiter{now: db.now, limited: db.limited, log: make(map[tryKey][]time.Time)}
 	return nil
+}
+
+// foreign reports whether a SQLite file has tables, but none of Twite's. It opens the file for reading only.
+func foreign(ctx context.Context, path string) (bool, error) {
+	uri, err := fileURI(path, url.Values{"mode": {"ro"}})
+	if err != nil {
+		return false, err
+	}
+	file, err := sql.Open("sqlite", uri)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	var tables, ours int
+	err = file.QueryRowContext(ctx, "SELECT count(*), count(*) FILTER (WHERE name = 'schema_migrations') FROM sqlite_schema").Scan(&tables, &ours)
+	return tables > 0 && ours == 0, err
 }
 
 // openWriter opens the one connection that writes.

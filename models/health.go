@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"net/url"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -94,20 +93,4 @@ func ReplicaLag(ctx context.Context, rawURL string) (time.Duration, error) {
 		err = errNoReplica
 	}
 	return time.Duration(lag.Float64 * float64(time.Second)), err
-}
-
-// Foreign reports whether a SQLite file has tables, but none of Twite's. It opens the file for reading only.
-func Foreign(ctx context.Context, path string) (bool, error) {
-	uri, err := fileURI(path, url.Values{"mode": {"ro"}})
-	if err != nil {
-		return false, err
-	}
-	file, err := sql.Open("sqlite", uri)
-	if err != nil {
-		return false, err
-	}
-	defer file.Close()
-	var tables, ours int
-	err = file.QueryRowContext(ctx, "SELECT count(*), count(*) FILTER (WHERE name = 'schema_migrations') FROM sqlite_schema").Scan(&tables, &ours)
-	return tables > 0 && ours == 0, err
 }

@@ -160,11 +160,6 @@ func (x *examination) open(ctx context.Context) error {
 	}
 	ctx, stop := context.WithTimeout(ctx, doctorTimeout)
 	defer stop()
-	if path, ok := models.SQLitePath(x.DatabaseURL); ok {
-		if foreign, err := models.Foreign(ctx, path); err == nil && foreign { // opening it as ours would change it
-			return fmt.Errorf("%s is a SQLite database, but not one of Twite's: check DATABASE_URL", path)
-		}
-	}
 	db, err := openDatabase(ctx, x.DatabaseURL)
 	if err != nil {
 		return err

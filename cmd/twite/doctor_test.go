@@ -192,8 +192,9 @@ func TestDoctorFinds(t *testing.T) {
 	}
 }
 
-// TestDoctorLeavesForeignDatabasesAlone: a wrong DATABASE_URL changes nobody else's.
-func TestDoctorLeavesForeignDatabasesAlone(t *testing.T) {
+// TestForeignDatabasesAreLeftAlone: a wrong DATABASE_URL changes nobody else's.
+func TestForeignDatabasesAreLeftAlone(t *testing.T) {
+	const sentence = "other.db is a SQLite database, but not one of Twite's: check DATABASE_URL"
 	path := filepath.Join(t.TempDir(), "other.db")
 	changeAlone(t, "sqlite:"+path, "CREATE TABLE notes (id INTEGER)")
 	before, err := os.ReadFile(path)
@@ -201,8 +202,11 @@ func TestDoctorLeavesForeignDatabasesAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	cli(t, on("sqlite:"+path), "", "doctor").fails(t, 1, "problems found")
-	if said := line(cli(t, on("sqlite:"+path), "", "doctor"), "database"); !strings.Contains(said, "other.db is a SQLite database, but not one of Twite's: check DATABASE_URL") {
+	if said := line(cli(t, on("sqlite:"+path), "", "doctor"), "database"); !strings.Contains(said, sentence) {
 		t.Errorf("it is said: %q", said)
+	}
+	for _, command := range [][]string{{"serve"}, {"migrate", "up"}, {"seed"}, {"user", "list"}, {"backup", filepath.Join(t.TempDir(), "b")}} {
+		cli(t, on("sqlite:"+path), "", command...).fails(t, 1, sentence)
 	}
 	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("it was changed (%v)", err)
