@@ -9,6 +9,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -111,8 +112,8 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 		return fmt.Errorf("the database file cannot be opened: %w", err)
 	}
 	file.Close()
-	if foreign, err := foreign(ctx, path); err == nil && foreign { // else what comes next says what is wrong with the file
-		return fmt.Errorf("%s is a SQLite database, but not one of Twite's", path)
+	if err := refuseForeign(ctx, path); err != nil {
+		return err
 	}
 
 	absolute, err := filepath.Abs(path)
@@ -151,20 +152,28 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 	return nil
 }
 
-// foreign reports whether a SQLite file has tables, but none of Twite's. It opens the file for reading only.
-func foreign(ctx context.Context, path string) (bool, error) {
-	uri, err := fileURI(path, url.Values{"mode": {"ro"}})
+// refuseForeign returns an error for a SQLite file that has tables, but none of Twite's. It opens the file for reading
+// only. A file that cannot be read is not refused: who opens it next says what is wrong with it.
+func refuseForeign(ctx context.Context, path string) error {
+	query := url.Values{"mode": {"ro"}}
+	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
+		query.Set("immutable", "1") // else SQLite would make a log, and leave it
+	}
+	uri, err := fileURI(path, query)
 	if err != nil {
-		return false, err
+		return err
 	}
 	file, err := sql.Open("sqlite", uri)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer file.Close()
 	var tables, ours int
 	err = file.QueryRowContext(ctx, "SELECT count(*), count(*) FILTER (WHERE name = 'schema_migrations') FROM sqlite_schema").Scan(&tables, &ours)
-	return tables > 0 && ours == 0, err
+	if err == nil && tables > 0 && ours == 0 {
+		return fmt.Errorf("%s is a SQLite database, but not one of Twite's", path)
+	}
+	return nil
 }
 
 // openWriter opens the one connection that writes.

@@ -65,6 +65,9 @@ func restoreFile(ctx context.Context, backup, path string, step func(what string
 	if err != nil {
 		return Restored{}, err
 	}
+	if err := refuseForeign(ctx, path); err != nil {
+		return Restored{}, fmt.Errorf("%w: check DATABASE_URL", err)
+	}
 	if to, err := filepath.EvalSymlinks(path); err == nil {
 		path = to // where the database is, rather than what leads there
 	}

@@ -214,6 +214,21 @@ func TestForeignDatabasesAreLeftAlone(t *testing.T) {
 	wantFiles(t, filepath.Dir(path), "other.db")
 }
 
+// TestARestoreReplacesNoForeignDatabase: beside it stays only the lock under which restoring looked at it.
+func TestARestoreReplacesNoForeignDatabase(t *testing.T) {
+	ours, saved := "sqlite:"+filepath.Join(t.TempDir(), "ours.db"), filepath.Join(t.TempDir(), "saved")
+	cli(t, on(ours), "", "migrate", "up").works(t)
+	cli(t, on(ours), "", "backup", saved).works(t)
+	path := filepath.Join(t.TempDir(), "other.db")
+	changeAlone(t, "sqlite:"+path, "CREATE TABLE notes (id INTEGER)")
+	before := fileOf(t, "sqlite:"+path)
+	cli(t, on("sqlite:"+path), "", "restore", saved).fails(t, 1, "other.db is a SQLite database, but not one of Twite's: check DATABASE_URL")
+	if !bytes.Equal(before, fileOf(t, "sqlite:"+path)) {
+		t.Error("it was changed")
+	}
+	wantFiles(t, filepath.Dir(path), "other.db", "other.db-lock")
+}
+
 // TestDoctorFindsADamagedDatabase, and a key file that does not open what is sealed.
 func TestDoctorFindsADamagedDatabase(t *testing.T) {
 	url := modelstest.URL(t)
