@@ -87,16 +87,14 @@ func Open(ctx context.Context, rawURL string) (*DB, error) {
 }
 
 // firstPing waits for others that open the same new SQLite file: the first switches it to a write-ahead log, for which
-// SQLite lets nobody wait.
-func (db *DB) firstPing(ctx context.Context) (err error) {
-	const pause = 10 * time.Millisecond
-	for range busyMilliseconds * time.Millisecond / pause {
-		if err = db.Ping(ctx); !busy(err) || ctx.Err() != nil {
-			break
+// SQLite lets nobody wait. It gives up as late as a query does.
+func (db *DB) firstPing(ctx context.Context) error {
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		err := db.Ping(ctx)
+		if !busy(err) || ctx.Err() != nil || time.Since(began) > busyMilliseconds*time.Millisecond {
+			return err
 		}
-		time.Sleep(pause)
 	}
-	return err
 }
 
 func (db *DB) openSQLite(ctx context.Context, path string) error {

@@ -257,18 +257,7 @@ func TestPing(t *testing.T) {
 // SQLite itself lets nobody wait for that.
 func TestOpeningWaitsForAnotherProcessThatBegins(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new.db")
-	other, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	conn := must[*sql.Conn](t)(other.Conn(t.Context()))
-	defer conn.Close()
-	for _, query := range []string{"PRAGMA user_version = 1", "BEGIN IMMEDIATE"} {
-		if _, err := conn.ExecContext(t.Context(), query); err != nil {
-			t.Fatal(err)
-		}
-	}
+	conn := beginOnSQLite(t, path)
 	ended := make(chan error, 1)
 	time.AfterFunc(50*time.Millisecond, func() {
 		_, err := conn.ExecContext(context.Background(), "COMMIT")
@@ -278,4 +267,35 @@ func TestOpeningWaitsForAnotherProcessThatBegins(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+}
+
+// TestOpeningGivesUpOnAProcessThatNeverEnds: a twite that starts says what is wrong, within seconds.
+func TestOpeningGivesUpOnAProcessThatNeverEnds(t *testing.T) {
+	if modelstest.New(t).Postgres() {
+		t.Skip("about SQLite alone, and long enough once")
+	}
+	path := filepath.Join(t.TempDir(), "new.db")
+	beginOnSQLite(t, path)
+	if db, err := models.Open(t.Context(), "sqlite:"+path); err == nil {
+		db.Close()
+		t.Error("opened a database that another process keeps for itself")
+	}
+}
+
+// beginOnSQLite stands for another process that has just made the file path, and has it for itself.
+func beginOnSQLite(t *testing.T, path string) *sql.Conn {
+	t.Helper()
+	other, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Close() })
+	conn := must[*sql.Conn](t)(other.Conn(t.Context()))
+	t.Cleanup(func() { conn.Close() })
+	for _, query := range []string{"PRAGMA user_version = 1", "BEGIN IMMEDIATE"} {
+		if _, err := conn.ExecContext(t.Context(), query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return conn
 }
