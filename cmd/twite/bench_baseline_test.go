@@ -14,6 +14,7 @@ import (
 	"hash/fnv"
 	"html"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -48,8 +49,9 @@ type baselineConfig struct {
 	Addr     string
 	Database string // the path of the file
 
-	// Answers of Twite. Login and Asset are sent as they are, of the others what does not change from one to the next.
-	Login, Asset, Page    []byte
+	// Answers of Twite. The first are sent as they are, of the others what does not change from one to the next.
+	Login, Asset, Same    reply // Same: to those who have the asset
+	Page                  []byte
 	FreeField, TakenField []byte // of the form to register, with a name that is free and with one that is not
 }
 
@@ -142,20 +144,24 @@ func (s *baseline) prepare() error {
 }
 
 func (s *baseline) loginPage(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Write(s.Login)
+	s.Login.write(w)
 }
 
 // asset answers with the file, or 304 to those who have it.
 func (s *baseline) asset(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("ETag", `"asset"`)
 	if r.Header.Get("If-None-Match") != "" {
-		w.WriteHeader(http.StatusNotModified)
+		s.Same.write(w)
 		return
 	}
-	w.Header().Set("Content-Type", "text/css; charset=utf-8")
-	w.Header().Set("Content-Length", strconv.Itoa(len(s.Asset)))
-	w.Write(s.Asset)
+	s.Asset.write(w)
+}
+
+func (a reply) write(w http.ResponseWriter) {
+	maps.Copy(w.Header(), a.Header)
+	w.WriteHeader(a.Status)
+	if len(a.Body) > 0 {
+		w.Write(a.Body)
+	}
 }
 
 // baselineUser is who is signed in.

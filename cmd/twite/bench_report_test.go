@@ -36,6 +36,7 @@ func median(samples []sample) sample {
 		cpu:  middle(func(s sample) time.Duration { return s.cpu }),
 		wall: middle(func(s sample) time.Duration { return s.wall }),
 		size: samples[0].size,
+		head: samples[0].head,
 	}
 }
 

@@ -118,6 +118,7 @@ type sample struct {
 	cpu  time.Duration // of the server's processor
 	wall time.Duration // between one answer and the next
 	size int64         // bytes of the body
+	head int64         // and of what comes before it
 }
 
 // volley sends n requests over some connections, on each one after the other, and expects that status of each answer.
@@ -125,7 +126,7 @@ type sample struct {
 func (s *subject) volley(connections, n, status int, request func(i int64) []byte) sample {
 	s.b.Helper()
 	wires := s.dialAll(connections)
-	var size, left atomic.Int64
+	var size, head, left atomic.Int64
 	left.Store(int64(n))
 	var all sync.WaitGroup
 	cpu, wall := s.cpu(), time.Now()
@@ -138,6 +139,7 @@ func (s *subject) volley(connections, n, status int, request func(i int64) []byt
 					return
 				}
 				size.Add(int64(len(body)))
+				head.Add(c.head)
 			}
 		})
 	}
@@ -146,7 +148,7 @@ func (s *subject) volley(connections, n, status int, request func(i int64) []byt
 	for _, c := range wires {
 		c.conn.Close()
 	}
-	return sample{used / time.Duration(n), took / time.Duration(n), size.Load() / int64(n)}
+	return sample{used / time.Duration(n), took / time.Duration(n), size.Load() / int64(n), head.Load() / int64(n)}
 }
 
 // dialAll opens connections and sends a request over each, so that accepting them is not in the measure.
@@ -170,6 +172,7 @@ func (s *subject) dialAll(n int) []*wire {
 type wire struct {
 	conn net.Conn
 	in   *bufio.Reader
+	head int64        // bytes of the last answer before its body
 	body bytes.Buffer // of the last answer; its memory is used again, since collecting garbage would disturb the server
 }
 
@@ -197,6 +200,7 @@ func (c *wire) exchange(request []byte) (status int, body []byte, err error) {
 	if status, err = strconv.Atoi(string(line[len("HTTP/1.1 "):][:3])); err != nil {
 		return 0, nil, err
 	}
+	c.head = int64(len(line))
 	length, err := c.readHeaders()
 	if err != nil {
 		return 0, nil, err
@@ -219,6 +223,7 @@ const inChunks = -1
 func (c *wire) readHeaders() (length int64, err error) {
 	for {
 		line, err := c.in.ReadSlice('\n')
+		c.head += int64(len(line))
 		if err != nil || len(line) == len("\r\n") {
 			return length, err
 		}

@@ -205,6 +205,18 @@ func partialSize(t testing.TB, base string) int {
 // fetch returns a body as it comes over the wire.
 func fetch(t testing.TB, address string, header http.Header) []byte {
 	t.Helper()
+	return fetchReply(t, address, header).Body
+}
+
+// A reply is a response, read to its end.
+type reply struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+func fetchReply(t testing.TB, address string, header http.Header) reply {
+	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -228,5 +240,5 @@ func fetch(t testing.TB, address string, header http.Header) []byte {
 	if response.StatusCode >= http.StatusBadRequest {
 		t.Fatalf("GET %s: %s", address, response.Status)
 	}
-	return body
+	return reply{response.StatusCode, response.Header, body}
 }
