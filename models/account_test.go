@@ -291,7 +291,7 @@ func TestSignInBringsTheCostOfAHashUpToDate(t *testing.T) {
 	if err := db.Suspend(ctx, "mallory"); err != nil {
 		t.Fatal(err)
 	}
-	db.Passwords = must[*models.Passwords](t)(models.NewPasswords(strings.NewReader(""), models.HashCost{MemoryKiB: 128, Passes: 2, Threads: 1}))
+	db.Passwords = models.NewPasswords("", models.HashCost{MemoryKiB: 128, Passes: 2, Threads: 1})
 
 	steps := []struct {
 		name, login, password string

@@ -1,15 +1,12 @@
 package models
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"hash/maphash"
-	"io"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -47,8 +44,7 @@ var DefaultHashCost = HashCost{MemoryKiB: 19 * 1024, Passes: 2, Threads: 1}
 // concurrent use.
 type Passwords struct {
 	cost    HashCost
-	seed    maphash.Seed
-	common  map[uint64]struct{} // hashes: some 20,000 strings would have to be looked through at every garbage collection
+	common  string // lines in order
 	running chan struct{}
 	waiting atomic.Int64
 	hashes  atomic.Int64
@@ -57,23 +53,15 @@ type Passwords struct {
 	decoy   string       // a hash that nothing fits, compared against where there is no account
 }
 
-// NewPasswords reads the list of common passwords, one a line in lower case, and hashes at the given cost.
-func NewPasswords(common io.Reader, cost HashCost) (*Passwords, error) {
-	p := &Passwords{
+// NewPasswords refuses the common passwords, which are in lower case, each line ended by "\n", in the order of their
+// bytes, and hashes at the given cost. It searches the text where it is: nothing is read or kept for it.
+func NewPasswords(common string, cost HashCost) *Passwords {
+	return &Passwords{
 		cost:    cost,
-		seed:    maphash.MakeSeed(),
-		common:  make(map[uint64]struct{}),
+		common:  common,
 		running: make(chan struct{}, hashingAtOnce(runtime.GOMAXPROCS(0))),
+		decoy:   encodeHash(cost, randomBytes(saltBytes), randomBytes(keyBytes)),
 	}
-	lines := bufio.NewScanner(common)
-	for lines.Scan() {
-		p.common[maphash.Bytes(p.seed, lines.Bytes())] = struct{}{}
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("list of common passwords: %w", err)
-	}
-	p.decoy = encodeHash(cost, randomBytes(saltBytes), randomBytes(keyBytes))
-	return p, nil
 }
 
 // hashingAtOnce leaves a core to those who only read, where there is more than one: beside a hash on each of two cores a
@@ -93,13 +81,30 @@ func (p *Passwords) Validate(password, username, email string) string {
 	case n > PasswordMax:
 		return fmt.Sprintf("Use at most %d characters for the password.", PasswordMax)
 	}
-	if _, found := p.common[maphash.String(p.seed, strings.ToLower(password))]; found { // a false alarm is one in 10^15
+	if hasLine(p.common, strings.ToLower(password)) {
 		return "Use a less common password: this one is among the first that others would try."
 	}
 	if isName(password, username, email) {
 		return "Use a password that is not your username or email address."
 	}
 	return ""
+}
+
+// hasLine reports whether a text has a line, by halves. Its lines are in the order of their bytes, and the last is ended too.
+func hasLine(text, line string) bool {
+	for text != "" {
+		begin := strings.LastIndexByte(text[:len(text)/2], '\n') + 1
+		end := begin + strings.IndexByte(text[begin:], '\n')
+		switch strings.Compare(line, text[begin:end]) {
+		case 0:
+			return true
+		case -1:
+			text = text[:begin]
+		default:
+			text = text[end+1:]
+		}
+	}
+	return false
 }
 
 // isName reports whether a password is just the account's name or address.

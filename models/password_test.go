@@ -4,9 +4,10 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
-	"testing/iotest"
 
 	"golang.org/x/crypto/argon2"
 
@@ -14,17 +15,12 @@ import (
 	"twite/models/modelstest"
 )
 
-func passwords(t testing.TB, cost models.HashCost) *models.Passwords {
-	t.Helper()
-	return must[*models.Passwords](t)(models.NewPasswords(strings.NewReader("password1\n"), cost))
-}
-
 func TestTheDefaultCostIsWhatIsStored(t *testing.T) {
 	if want := (models.HashCost{MemoryKiB: 19456, Passes: 2, Threads: 1}); models.DefaultHashCost != want {
 		t.Errorf("default cost %+v, want %+v", models.DefaultHashCost, want)
 	}
 	db := modelstest.New(t)
-	db.Passwords = passwords(t, models.DefaultHashCost)
+	db.Passwords = models.NewPasswords("password1\n", models.DefaultHashCost)
 	modelstest.User(t, db, "alice")
 
 	var stored string
@@ -46,7 +42,7 @@ func TestTheDefaultCostIsWhatIsStored(t *testing.T) {
 }
 
 func TestHashAndVerify(t *testing.T) {
-	p, ctx := passwords(t, modelstest.CheapHash), t.Context()
+	p, ctx := models.NewPasswords("password1\n", modelstest.CheapHash), t.Context()
 	hash := must[string](t)(p.Hash(ctx, "correct horse"))
 	if again := must[string](t)(p.Hash(ctx, "correct horse")); again == hash {
 		t.Error("two hashes of one password are the same: they share their salt")
@@ -71,7 +67,7 @@ func TestHashAndVerify(t *testing.T) {
 			t.Errorf("%s: fits %t, outdated %t, %v", tt.name, fits, outdated, err)
 		}
 	}
-	dearer := passwords(t, models.HashCost{MemoryKiB: 64, Passes: 2, Threads: 1})
+	dearer := models.NewPasswords("password1\n", models.HashCost{MemoryKiB: 64, Passes: 2, Threads: 1})
 	if fits, outdated, err := dearer.Verify(ctx, hash, "correct horse"); !fits || !outdated || err != nil {
 		t.Errorf("under another cost: fits %t, outdated %t, %v", fits, outdated, err)
 	}
@@ -79,7 +75,7 @@ func TestHashAndVerify(t *testing.T) {
 
 // Far more callers come than may wait, for hashes that last longer than it takes to come.
 func TestErrBusyWhenTooManyWait(t *testing.T) {
-	p := passwords(t, models.HashCost{MemoryKiB: 1024, Passes: 30, Threads: 1})
+	p := models.NewPasswords("password1\n", models.HashCost{MemoryKiB: 1024, Passes: 30, Threads: 1})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	errs := inParallel(600, func(int) error {
@@ -111,8 +107,22 @@ func TestErrBusyWhenTooManyWait(t *testing.T) {
 	}
 }
 
-func TestAFailingListOfCommonPasswords(t *testing.T) {
-	if _, err := models.NewPasswords(iotest.ErrReader(errors.New("torn")), modelstest.CheapHash); err == nil {
-		t.Error("no error")
+func TestEachCommonPasswordIsRefusedAndNoneBeside(t *testing.T) {
+	for n := range 40 {
+		var list strings.Builder
+		for i := range n {
+			fmt.Fprintf(&list, "pass%s%02d\n", strings.Repeat("word", i%3), 2*i) // lines of several lengths
+		}
+		lines := slices.Sorted(strings.Lines(list.String()))
+		p := models.NewPasswords(strings.Join(lines, ""), modelstest.CheapHash)
+		for i := range 2*n + 1 {
+			for _, middle := range []string{"", "word", "wordword", "wordwordword"} {
+				password := fmt.Sprintf("pass%s%02d", middle, i)
+				refused := strings.Contains(p.Validate(password, "alice", "alice@example.com"), "less common")
+				if want := slices.Contains(lines, password+"\n"); refused != want && len(password) >= models.PasswordMin {
+					t.Errorf("of %d common passwords %q: refused %v, want %v", n, password, refused, want)
+				}
+			}
+		}
 	}
 }

@@ -148,6 +148,9 @@ func TestCommonPasswords(t *testing.T) {
 			t.Errorf("%q is missing", want)
 		}
 	}
+	if !slices.IsSorted(passwords) || content != twite.CommonPasswords() {
+		t.Error("the passwords are not in order, or not those that are looked up")
+	}
 	seen := make(map[string]bool)
 	for _, password := range passwords {
 		if len([]rune(password)) < 8 || password != strings.ToLower(password) || seen[password] {

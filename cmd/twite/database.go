@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"slices"
 	"time"
@@ -69,15 +68,11 @@ func openForServing(ctx context.Context, config Config, log *slog.Logger) (opene
 
 // openDatabase opens the database with the rules for passwords.
 func openDatabase(ctx context.Context, url string) (*models.DB, error) {
-	passwords, err := loadPasswords(twite.Assets())
-	if err != nil {
-		return nil, err
-	}
 	db, err := models.Open(ctx, url)
 	if err != nil {
 		return nil, fmt.Errorf("%w: check DATABASE_URL", err)
 	}
-	db.Passwords = passwords
+	db.Passwords = models.NewPasswords(twite.CommonPasswords(), models.DefaultHashCost)
 	return db, nil
 }
 
@@ -110,13 +105,4 @@ func logReplica(log *slog.Logger, err error) {
 		return
 	}
 	log.Info("the replica is read again")
-}
-
-func loadPasswords(assets fs.FS) (*models.Passwords, error) {
-	list, err := assets.Open("passwords.txt")
-	if err != nil {
-		return nil, err
-	}
-	defer list.Close()
-	return models.NewPasswords(list, models.DefaultHashCost)
 }

@@ -45,10 +45,7 @@ func Open(t testing.TB, url string) *models.DB {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	db.Passwords, err = models.NewPasswords(bytes.NewReader([]byte("password1\n12345678\niloveyou\n")), CheapHash)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db.Passwords = models.NewPasswords("12345678\niloveyou\npassword1\n", CheapHash)
 	db.Keys = testKeys
 	return db
 }
