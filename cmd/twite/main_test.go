@@ -59,7 +59,7 @@ func binary(t testing.TB) string {
 	return path
 }
 
-var errNoChromium = errors.New("there is no chromium on this machine; on Debian: apt-get install chromium")
+var errNoChromium = errors.New("there is no chromium on this machine; on Debian: apt-get install chromium-headless-shell")
 
 // browser is the one Chromium of the package. Without it the test is skipped, but not where CI=true asks for all of them.
 func browser(t testing.TB) context.Context {
