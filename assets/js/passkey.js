@@ -15,7 +15,9 @@ function ask(button, mediation) {
 }
 
 async function answer(button, mediation, signal, before) {
-  const options = await (await fetch(button.dataset.passkey, { method: "POST", signal })).json()
+  const response = await fetch(button.dataset.passkey, { method: "POST", signal })
+  if (response.redirected) return location.assign(response.url) // signed in meanwhile, or out, in another tab
+  const options = await response.json()
   await before?.catch(() => {}) // it ends a moment after it was called off, and until then no other may begin
   const credential = options.user
     ? await navigator.credentials.create({ signal, publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) })

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"net/url"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/webauthn"
+	"github.com/chromedp/chromedp"
 	"golang.org/x/net/html"
 )
 
@@ -21,6 +23,7 @@ func TestPasskeys(t *testing.T) {
 		"offered by itself": watchPasskeyOffered,
 		"a removed passkey": watchRemovedPasskey,
 		"the second step":   watchPasskeyAfterPassword,
+		"signed in already": watchPasskeyWhereSignedIn,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -111,14 +114,29 @@ func passkeys(names ...string) condition {
 	}}
 }
 
-// signInWith presses the button, and only then touches the authenticator: otherwise what the browser offers by itself would
-// be taken.
+// signInWith signs in by the button.
 func (d *tab) signInWith(k *keyring, next string) {
 	d.t.Helper()
 	k.touched(false)
 	d.open("/login?next=" + url.QueryEscape(next))
+	d.pressWith(k)
+}
+
+// pressWith presses the button and touches the authenticator, which nobody has touched before, when the page has called off
+// what the browser offers by itself, and would take, but has not asked anew: what was asked before a touch never ends.
+func (d *tab) pressWith(k *keyring) {
+	d.t.Helper()
+	eval[chromedp.Void](d, `{
+		const fetch = window.fetch
+		window.fetch = async (...asked) => {
+			await new Promise(touch => window.touch = touch)
+			window.fetch = fetch
+			return fetch(...asked)
+		}
+	}`)
 	d.click(passkeyButton)
 	k.touched(true)
+	eval[chromedp.Void](d, "window.touch()")
 }
 
 func (d *tab) signOut() {
@@ -138,12 +156,14 @@ func watchTwoPasskeys(d *tab) {
 	stick := newKeyring(d)
 	d.addPasskey("Stick")
 	d.see(passkeys("Pocket", "Stick"))
+	stick.touched(false)
 	d.signOut()
 
 	d.signInWith(stick, "/settings/security")
 	d.see(at("/settings/security"), says("last used"))
 	stick.takeOut()
 	d.signOut()
+	d.open("/name") // which asks for none
 	phone.putIn()
 	d.signInWith(phone, "/")
 	d.see(at("/"), hasForm("/posts"), says("@walker"))
@@ -182,7 +202,19 @@ func watchPasskeyAfterPassword(d *tab) {
 	d.signOut()
 	signInAs(d, "walker")
 	d.see(at("/login/code"), hasForm("/login/code"))
+	d.pressWith(phone)
+	d.see(at("/"), hasForm("/posts"), says("@walker"))
+}
+
+// watchPasskeyWhereSignedIn presses the button of a page that is older than the sign-in in another tab.
+func watchPasskeyWhereSignedIn(d *tab) {
+	d.server.member("walker")
+	d.open("/login")
+	eval[chromedp.Void](d, fmt.Sprintf(`{
+		const body = new URLSearchParams({username: "walker", password: %s})
+		fetch("/login", {method: "POST", body}).then(() => window.signedIn = true)
+	}`, quote(passwordOf("walker"))))
+	d.until("window.signedIn")
 	d.click(passkeyButton)
-	phone.touched(true)
 	d.see(at("/"), hasForm("/posts"), says("@walker"))
 }
