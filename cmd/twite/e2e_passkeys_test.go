@@ -122,8 +122,9 @@ func (d *tab) signInWith(k *keyring, next string) {
 	d.pressWith(k)
 }
 
-// pressWith presses the button and touches the authenticator, which nobody has touched before, when the page has called off
-// what the browser offers by itself, and would take, but has not asked anew: what was asked before a touch never ends.
+// pressWith presses the button, with an authenticator that nobody touches yet. The touch must come after the page has called
+// off what the browser offers by itself, which would take it, and before the page asks anew, for a question from before the
+// touch never ends. So the page's next request is held until then.
 func (d *tab) pressWith(k *keyring) {
 	d.t.Helper()
 	eval[chromedp.Void](d, `{
